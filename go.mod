@@ -1,0 +1,3 @@
+module github.com/kqlab/kqlab
+
+go 1.26

@@ -1,0 +1,107 @@
+package kqueue
+
+import (
+	"github.com/kqlab/kqlab/model/event"
+	"github.com/kqlab/kqlab/model/machine"
+)
+
+// queueFilter is EVFILT_READ on a kqueue. Its source is the inner queue's own,
+// so it runs in that queue's domain. (filt_kqueue)
+var queueFilter = &Filter{
+	Name: "kqueue",
+	Attach: func(td *machine.Thread, kn *Knote) error {
+		kn.Hook = kn.desc.File
+		return nil
+	},
+	Event: func(td *machine.Thread, kn *Knote, hint int64) bool {
+		kn.Data = int64(kn.Hook.(*Queue).n)
+		return kn.Data > 0
+	},
+	counts: true,
+}
+
+// Source makes a Queue a File: it can be read when it has events.
+func (q *Queue) Source(f event.Filter) (*Source, *Filter, error) {
+	if f != event.Read {
+		return nil, nil, errEINVAL
+	}
+	return q.src, queueFilter, nil
+}
+
+// Sources returns the one source of a queue.
+func (q *Queue) Sources() []*Source { return []*Source{q.src} }
+
+// Release closes the queue when its last descriptor goes.
+func (q *Queue) Release(td *machine.Thread) { q.Close(td) }
+
+// watch adds the edge from outer to inner to the graph of queues, unless that
+// closes a circle or makes a chain of more than depth queues: ELOOP. The graph
+// has one lock, taken before any domain and kept across the whole of the
+// registration; without it two crossing watches would both be allowed (L5).
+// The inner queue counts its watchers from before the registrar enters it, and
+// a poster reads the count after Deliver: one of the two sees the other.
+func (q *Queue) watch(td *machine.Thread, inner *Queue) error {
+	if inner.reaches(q) || q.above()+inner.below() > depth {
+		return errELOOP
+	}
+	if q.watches == nil {
+		q.watches = map[*Queue]int{}
+	}
+	if inner.watchers == nil {
+		inner.watchers = map[*Queue]int{}
+	}
+	q.watches[inner]++
+	inner.watchers[q]++
+	inner.watched.Add(td, 1)
+	return nil
+}
+
+// unwatch takes an edge out of the graph. The caller is in no domain.
+func unwatch(td *machine.Thread, e edge) {
+	nest := &e.outer.k.nest
+	nest.Lock(td)
+	e.outer.forget(td, e.inner)
+	nest.Unlock(td)
+}
+
+// forget is unwatch with nest held.
+func (q *Queue) forget(td *machine.Thread, inner *Queue) {
+	if q.watches[inner]--; q.watches[inner] == 0 {
+		delete(q.watches, inner)
+	}
+	if inner.watchers[q]--; inner.watchers[q] == 0 {
+		delete(inner.watchers, q)
+	}
+	inner.watched.Add(td, ^uint32(0))
+}
+
+// reaches reports whether q is to, or watches it over any number of steps.
+func (q *Queue) reaches(to *Queue) bool {
+	if q == to {
+		return true
+	}
+	for w := range q.watches {
+		if w.reaches(to) {
+			return true
+		}
+	}
+	return false
+}
+
+// below returns the length of the longest chain that starts at q, in queues.
+func (q *Queue) below() int {
+	n := 0
+	for w := range q.watches {
+		n = max(n, w.below())
+	}
+	return n + 1
+}
+
+// above returns the length of the longest chain that ends at q, in queues.
+func (q *Queue) above() int {
+	n := 0
+	for w := range q.watchers {
+		n = max(n, w.above())
+	}
+	return n + 1
+}

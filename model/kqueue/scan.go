@@ -1,0 +1,199 @@
+package kqueue
+
+import (
+	"github.com/kqlab/kqlab/model/event"
+	"github.com/kqlab/kqlab/model/machine"
+)
+
+// A pass is one walk down a queue's ready list, by a scan or by a pruning.
+type pass struct {
+	*frame
+	q      *Queue
+	sc     *scratch
+	events []event.Kevent // to fill
+	n      int            // filled
+	old    int            // filled by an earlier pass of the same call
+	peek   bool           // look only: fill and consume nothing
+	met    bool           // came across another's claim
+}
+
+// scan fills events from the ready list, from index n on, and returns the new
+// n. td is in the queue's domain before and after, but not always between. A
+// mark at the tail bounds it: what arrives or comes back meanwhile is not
+// seen. Knotes that are among the first n events already are passed over.
+// (kqueue_scan)
+//
+// A knote leaves the list only after its evaluation. It is claimed first and
+// stays where it is, so that nobody finds an empty list while it is out
+// (trap 1, NetBSD PR kern/50094):
+//
+//	scanner A                   poller B
+//	pops kn, leaves the queue
+//	                            list empty: returns 0   <- kn was ready
+//	still ready: puts kn back
+func (q *Queue) scan(td *machine.Thread, sc *scratch, events []event.Kevent, n int) int {
+	p := pass{frame: sc.push(), q: q, sc: sc, events: events, n: n, old: n}
+	q.ready.append(&p.end)
+	for p.walk(td); p.met && p.n < len(events); p.walk(td) {
+		// With room left it waits for other scans to say what became of
+		// what they claimed: it may be ready still. It holds no claim.
+		td.Stats.ClaimWaits++
+		q.claims++
+		td.Interlock(&q.settled)
+		q.place.Sleep(td, machine.Forever)
+		q.claims--
+		if q.closed.Load(td) != 0 {
+			break
+		}
+	}
+	q.ready.remove(&p.end)
+	sc.level--
+	return p.n
+}
+
+// prune evaluates every knote on the list and consumes nothing: what is not
+// ready, or is disabled, leaves the list. It is called in no domain, before a
+// queue that watches this one asks how many events it has (decision 11).
+func (q *Queue) prune(td *machine.Thread, sc *scratch) {
+	q.enter(td)
+	p := pass{frame: sc.push(), q: q, sc: sc, peek: true}
+	q.ready.append(&p.end)
+	p.walk(td)
+	q.ready.remove(&p.end)
+	sc.level--
+	q.place.Exit(td)
+}
+
+// walk goes down the list as far as the pass's mark, or until there is no room.
+// What shares the queue's domain and cannot lose it, it evaluates on the spot.
+// Of the rest it claims as many as fit into the frame, then visits their
+// sources. Once something is claimed everything after it is claimed too, to
+// keep the order.
+func (p *pass) walk(td *machine.Thread) {
+	p.met = false
+	kn := p.q.ready.first
+	for {
+		kn = p.claim(td, kn)
+		if p.claimed == 0 {
+			return
+		}
+		p.q.ready.insertBefore(&p.cursor, kn)
+		p.visit(td)
+		p.settle(td)
+		kn = p.cursor.qnext
+		p.q.ready.remove(&p.cursor)
+	}
+}
+
+// claim goes on from kn and returns the first knote, or mark, that it did not
+// get to.
+func (p *pass) claim(td *machine.Thread, kn *Knote) *Knote {
+	for kn != &p.end {
+		if !p.peek && p.n+p.claimed == len(p.events) || p.claimed == batch {
+			break
+		}
+		next := kn.qnext
+		switch {
+		case kn.link&marker != 0:
+			td.Stats.Markers++
+		case kn.link&claimed != 0:
+			p.met = true
+		case p.old > 0 && kn.among(p.events[:p.old]):
+		case p.claimed == 0 && kn.src.place == p.q.place && kn.quick():
+			p.put(kn, p.ask(td, kn))
+		default:
+			kn.link |= claimed
+			p.claims[p.claimed].kn = kn
+			p.claimed++
+		}
+		kn = next
+	}
+	return kn
+}
+
+// quick reports whether kn can be evaluated without losing the domain.
+func (kn *Knote) quick() bool {
+	return kn.state&busy == 0 && !kn.ops.slow() && !kn.ops.counts
+}
+
+// among reports whether kn is one of the events.
+func (kn *Knote) among(events []event.Kevent) bool {
+	for i := range events {
+		if e := &events[i]; e.Ident == kn.id && e.Filter == kn.filt {
+			return true
+		}
+	}
+	return false
+}
+
+// visit leaves the queue and evaluates what has been claimed, in the order of
+// the list; sources in a row that share a place are one visit. It waits for
+// busy knotes although it holds claims: who is busy never waits for a claim.
+func (p *pass) visit(td *machine.Thread) {
+	at := p.q.place
+	for i := range p.claimed {
+		c := &p.claims[i]
+		if c.kn.ops.counts {
+			move(td, at, nil)
+			at = nil
+			c.kn.desc.File.(*Queue).prune(td, p.sc)
+		}
+		move(td, at, c.kn.src.place)
+		at = c.kn.src.place
+		for c.kn.state&busy != 0 {
+			c.kn.src.await(td, c.kn)
+		}
+		c.v = p.ask(td, c.kn)
+	}
+	move(td, at, p.q.place)
+}
+
+// settle gives up all claims.
+func (p *pass) settle(td *machine.Thread) {
+	for i := range p.claimed {
+		c := &p.claims[i]
+		p.put(c.kn, c.v)
+		c.kn = nil
+	}
+	p.claimed = 0
+	if p.q.claims != 0 {
+		td.Wakeup(&p.q.settled)
+	}
+}
+
+// ask evaluates one knote, in its source's domain, and fills the next event if
+// it is hit.
+func (p *pass) ask(td *machine.Thread, kn *Knote) verdict {
+	if !kn.state.take() {
+		return off
+	}
+	hit := kn.event(td, 0)
+	v := kn.state.look(hit, p.peek, kn.keep)
+	if !hit || p.peek {
+		return v
+	}
+	e := &p.events[p.n]
+	p.n++
+	e.Ident, e.Filter, e.Flags = kn.id, kn.filt, kn.keep|kn.Cond
+	e.Fflags, e.Data, e.Udata = kn.Fflags, kn.Data, kn.udata
+	if kn.keep&event.Clear != 0 {
+		kn.Fflags, kn.Data, kn.Pending = 0, 0, 0
+	}
+	return v
+}
+
+// put does in the queue's half what a verdict says.
+func (p *pass) put(kn *Knote, v verdict) {
+	q := p.q
+	switch kn.link.settle(v) {
+	case tail:
+		q.ready.remove(kn)
+		q.ready.append(kn)
+	case over:
+		p.sc.ends = append(p.sc.ends, kn)
+		fallthrough
+	case off:
+		q.ready.remove(kn)
+		q.n--
+	}
+}

@@ -1,0 +1,142 @@
+package kqueue
+
+import (
+	"syscall"
+
+	"github.com/kqlab/kqlab/model/machine"
+)
+
+const (
+	errEBADF  = syscall.EBADF
+	errEINVAL = syscall.EINVAL
+	errENOENT = syscall.ENOENT
+	errELOOP  = syscall.ELOOP
+)
+
+// batch is how many knotes a scan claims before it visits their sources. More
+// would lengthen what other scans skip; fewer would pay more visits an event.
+const batch = 64
+
+// depth is the longest chain of queues that watch queues (decision 11).
+const depth = 10
+
+// A scratch is what a thread's calls need and would otherwise allocate. It
+// belongs to the thread, so nothing guards it.
+type scratch struct {
+	mark   Knote // keeps the place of a walk of a source's list
+	frames [depth + 1]frame
+	level  int      // frames in use: a scan, and the prunings inside it
+	debts  []*Queue // watched queues posted to and not visited yet
+	edges  []edge   // watches that have ended and are still in the graph
+	ends   []*Knote // one-shots that the scan has ended and must clean
+	pool   *Knote   // freed knotes, by hnext
+	pooled int
+}
+
+// A frame is the working space of one pass.
+type frame struct {
+	end     Knote // a mark: the pass ends here
+	cursor  Knote // a mark: it goes on from here
+	claims  [batch]claim
+	claimed int
+}
+
+// push takes the next frame: passes nest as deep as queues do.
+func (sc *scratch) push() *frame {
+	sc.level++
+	return &sc.frames[sc.level-1]
+}
+
+// A claim is a knote that a scan is evaluating, and what it found.
+type claim struct {
+	kn *Knote
+	v  verdict
+}
+
+// An edge says that one queue watches another.
+type edge struct{ outer, inner *Queue }
+
+func scratchOf(td *machine.Thread) *scratch {
+	if sc, ok := td.Scratch.(*scratch); ok {
+		return sc
+	}
+	sc := &scratch{}
+	sc.mark.state = marked
+	for i := range sc.frames {
+		sc.frames[i].end.link = marker
+		sc.frames[i].cursor.link = marker
+	}
+	td.Scratch = sc
+	return sc
+}
+
+// poolMax bounds what a thread that only deletes can gather.
+const poolMax = 1024
+
+func (sc *scratch) free(kn *Knote) {
+	if sc.pooled == poolMax {
+		return
+	}
+	kn.Hook, kn.src, kn.q, kn.desc = nil, nil, nil, nil
+	kn.hnext = sc.pool
+	sc.pool = kn
+	sc.pooled++
+}
+
+func (sc *scratch) alloc() *Knote {
+	kn := sc.pool
+	if kn == nil {
+		kn = &Knote{}
+		kn.mail.To = kn
+		return kn
+	}
+	sc.pool = kn.hnext
+	sc.pooled--
+	kn.hnext = nil
+	kn.state, kn.link = 0, 0
+	kn.left, kn.used, kn.again = 0, 0, 0
+	kn.Cond, kn.Fflags, kn.Data, kn.Pending = 0, 0, 0, 0
+	return kn
+}
+
+// owe notes that td has posted to a watched queue and must visit it.
+func owe(td *machine.Thread, q *Queue) {
+	sc := scratchOf(td)
+	for _, d := range sc.debts {
+		if d == q {
+			return
+		}
+	}
+	sc.debts = append(sc.debts, q)
+	td.Debt = len(sc.debts)
+}
+
+// pay visits the watched queues that td has posted to, and those that the
+// visits post to in turn, in no domain before and after. The duty is the
+// poster's, not that of whoever activates the knote: that may be any thread
+// that works off a mailbox on its own way to sleep (trap 8).
+func pay(td *machine.Thread) {
+	sc := scratchOf(td)
+	for len(sc.debts) > 0 {
+		q := sc.debts[0]
+		sc.debts = append(sc.debts[:0], sc.debts[1:]...)
+		td.Stats.Enters++
+		q.place.Enter(td)
+		q.src.Post(td, 0)
+		q.place.Exit(td)
+	}
+	td.Debt = 0
+}
+
+// finish does at the end of a call what could not be done inside a domain.
+func finish(td *machine.Thread) {
+	if td.Debt != 0 {
+		pay(td)
+	}
+	if sc := scratchOf(td); len(sc.edges) > 0 {
+		for _, e := range sc.edges {
+			unwatch(td, e)
+		}
+		sc.edges = sc.edges[:0]
+	}
+}

@@ -1,0 +1,201 @@
+package kqueue
+
+import (
+	"time"
+
+	"github.com/kqlab/kqlab/model/machine"
+)
+
+// A Source is something that can be watched: the list of knotes that watch it,
+// in a domain that guards the list, the source's halves of those knotes, and
+// whatever state of its owner the filters look at (struct klist).
+//
+// An owner changes that state and tells of it like this:
+//
+//	src.Enter(td)
+//	... change ...
+//	src.Post(td, hint)
+//	src.Exit(td)
+type Source struct {
+	k     *Kernel
+	place *Place
+	notes notes            // guarded by place
+	wait  machine.WaitChan // a busy knote of this source is free, or a gone one done
+	asked int32            // guarded by place: threads on wait
+}
+
+// NewSource makes a source, placed by the strategy.
+func (k *Kernel) NewSource(td *machine.Thread) *Source {
+	return k.sourceAt(k.strategy.Source(td))
+}
+
+// Sibling makes another source in the same domain: two lists, such as the
+// readers and the writers of one pipe, over one state.
+func (s *Source) Sibling() *Source { return s.k.sourceAt(s.place) }
+
+func (k *Kernel) sourceAt(p *Place) *Source {
+	s := &Source{k: k, place: p}
+	s.wait.Name = "knote of a source"
+	return s
+}
+
+// Enter brings td into the source's domain.
+func (s *Source) Enter(td *machine.Thread) {
+	td.Stats.Enters++
+	s.place.Enter(td)
+}
+
+// Exit takes td out of the source's domain, then visits every watched queue
+// that Post has posted to.
+func (s *Source) Exit(td *machine.Thread) {
+	s.place.Exit(td)
+	if td.Debt != 0 {
+		pay(td)
+	}
+}
+
+// Sleep leaves the domain, waits on what td has interlocked and enters again,
+// as Domain.Sleep. It must not be called between Post and Exit.
+func (s *Source) Sleep(td *machine.Thread, until time.Duration) error {
+	return s.place.Sleep(td, until)
+}
+
+// Notify posts the hint from outside the domain: Enter, Post, Exit. (KNOTE)
+func (s *Source) Notify(td *machine.Thread, hint int64) {
+	s.Enter(td)
+	s.Post(td, hint)
+	s.Exit(td)
+}
+
+// Post asks the filter of every knote on the list and delivers those that say
+// yes. td is in the source's domain. It may block if a filter does, and waits
+// for knotes that another thread is asking, except on a thread with NoSleep,
+// which leaves word there. (knote)
+//
+// The walk never restarts. DragonFly's does after a wait, and then bumps the
+// count of knotes that it had passed once more (bug D19, found there in 2020).
+// It keeps its place by a mark on the list, and every other walk skips marks.
+func (s *Source) Post(td *machine.Thread, hint int64) {
+	for kn := s.notes.first; kn != nil; kn = kn.snext {
+		if kn.state&(gone|marked|busy) != 0 {
+			if kn.state&busy == 0 || kn.state&gone != 0 {
+				continue
+			}
+			if td.NoSleep {
+				kn.again++
+				kn.hint = hint
+				continue
+			}
+			if kn = s.awaitPassing(td, kn); kn == nil {
+				return
+			}
+		}
+		if kn.event(td, hint) && kn.state.fire() {
+			s.deliver(td, kn)
+		}
+	}
+}
+
+// awaitPassing waits until kn is not busy, keeping the walk's place by a mark
+// before it, and returns the first knote from there on that may be asked. Marks
+// and knotes that go are passed; nil is the end of the list.
+func (s *Source) awaitPassing(td *machine.Thread, kn *Knote) *Knote {
+	mark := &scratchOf(td).mark
+	mark.state = marked
+	s.notes.insertBefore(mark, kn)
+	for {
+		kn = mark.snext
+		switch {
+		case kn == nil:
+			s.notes.remove(mark)
+			return nil
+		case kn.state&(marked|gone) != 0:
+			s.notes.remove(mark)
+			s.notes.insertAfter(mark, kn)
+		case kn.state&busy != 0:
+			s.await(td, kn)
+		default:
+			s.notes.remove(mark)
+			return kn
+		}
+	}
+}
+
+// await sleeps once, until some busy knote of the source is free or a gone one
+// is done. td trusts nothing afterwards but that kn has not been freed.
+func (s *Source) await(td *machine.Thread, kn *Knote) {
+	kn.waiters++
+	s.asked++
+	td.Interlock(&s.wait)
+	s.place.Sleep(td, machine.Forever)
+	s.asked--
+	kn.waiters--
+}
+
+// wake wakes those in await.
+func (s *Source) wake(td *machine.Thread) {
+	if s.asked != 0 {
+		td.Wakeup(&s.wait)
+	}
+}
+
+// deliver brings a knote that has just been posted to its queue. In the same
+// domain that is a call. If the queue is itself watched, td now owes it a
+// visit; see Kernel.pay.
+func (s *Source) deliver(td *machine.Thread, kn *Knote) {
+	q := kn.q
+	if q.place == s.place {
+		Activate(td, kn)
+	} else {
+		td.Stats.Remote++
+		q.place.Deliver(td, kn)
+	}
+	if q.watched.Load(td) != 0 {
+		owe(td, q)
+	}
+}
+
+// notes is the list of a source's knotes, oldest first.
+type notes struct{ first, last *Knote }
+
+func (l *notes) append(kn *Knote) {
+	kn.sprev, kn.snext = l.last, nil
+	if l.last == nil {
+		l.first = kn
+	} else {
+		l.last.snext = kn
+	}
+	l.last = kn
+}
+
+func (l *notes) insertBefore(kn, at *Knote) {
+	kn.sprev, kn.snext = at.sprev, at
+	if at.sprev == nil {
+		l.first = kn
+	} else {
+		at.sprev.snext = kn
+	}
+	at.sprev = kn
+}
+
+func (l *notes) insertAfter(kn, at *Knote) {
+	if at.snext == nil {
+		l.append(kn)
+		return
+	}
+	l.insertBefore(kn, at.snext)
+}
+
+func (l *notes) remove(kn *Knote) {
+	if kn.sprev == nil {
+		l.first = kn.snext
+	} else {
+		kn.sprev.snext = kn.snext
+	}
+	if kn.snext == nil {
+		l.last = kn.sprev
+	} else {
+		kn.snext.sprev = kn.sprev
+	}
+	kn.sprev, kn.snext = nil, nil
+}

@@ -1,0 +1,141 @@
+package kqueue
+
+import (
+	"syscall"
+	"time"
+
+	"github.com/kqlab/kqlab/model/event"
+	"github.com/kqlab/kqlab/model/machine"
+)
+
+// Forever is the timeout of a Kevent that waits as long as it takes.
+const Forever = machine.Forever
+
+// Kevent applies the changes, one after another, then fills events with what
+// is ready, waiting up to timeout until there is one event at least. It
+// returns how many it filled. (kern_kevent)
+//
+// A change that fails is reported as an event with Error set and the errno in
+// Data, and so is each change with Receipt, data 0; if there are any such
+// records nothing else is returned. If there is no room for a failure, the
+// call stops there and returns that errno; what was applied stays applied.
+//
+// A timeout of 0 does not wait; of [Forever], waits as long as it takes. With
+// no room for events it never waits. An event is returned at most once a call,
+// in the order of arrival at the queue.
+//
+// It may block. Any number of threads may be in Kevent on the same queue.
+//
+// Errors: EBADF if the queue is nil or closed, also while waiting; EINVAL if
+// the timeout is negative; else the errno of a change without room.
+func (q *Queue) Kevent(td *machine.Thread, changes, events []event.Kevent, timeout time.Duration) (int, error) {
+	if q == nil || q.closed.Load(td) != 0 {
+		return 0, errEBADF
+	}
+	if timeout < 0 {
+		return 0, errEINVAL
+	}
+	n := 0
+	for i := range changes {
+		kev := &changes[i]
+		err := q.register(td, kev)
+		if err == nil && kev.Flags&event.Receipt == 0 {
+			continue
+		}
+		if n == len(events) {
+			if err == nil {
+				continue
+			}
+			finish(td)
+			return 0, err
+		}
+		events[n] = *kev
+		events[n].Flags, events[n].Data = event.Error, 0
+		if err != nil {
+			events[n].Data = int64(toErrno(err))
+		}
+		n++
+	}
+	if len(changes) > 0 {
+		finish(td)
+	}
+	if n > 0 || len(events) == 0 {
+		return n, nil
+	}
+	return q.wait(td, events, timeout)
+}
+
+// toErrno returns the number of a filter's error; EIO if it is none.
+func toErrno(err error) syscall.Errno {
+	if e, ok := err.(syscall.Errno); ok {
+		return e
+	}
+	return syscall.EIO
+}
+
+// wait is the second part of Kevent. td owes nothing when it comes here.
+func (q *Queue) wait(td *machine.Thread, events []event.Kevent, timeout time.Duration) (n int, err error) {
+	sc := scratchOf(td)
+	var until time.Duration // once it is known
+	expired := timeout == 0
+	polled := false // interrupts have been handled during this call
+	q.enter(td)
+	for {
+		if q.closed.Load(td) != 0 {
+			// What was taken before the queue closed is returned: nothing is lost.
+			if n == 0 {
+				err = errEBADF
+			}
+			break
+		}
+		if q.n > 0 {
+			n = q.scan(td, sc, events, n)
+		}
+		if n < len(events) && !polled && (n > 0 || expired) && td.HasInterrupts() {
+			// There is room, and the outside world has not been asked yet.
+			polled = true
+			q.place.Exit(td)
+			td.Poll()
+			q.enter(td)
+			continue
+		}
+		if n > 0 || expired {
+			break
+		}
+		if q.n > 0 || q.closed.Load(td) != 0 {
+			continue
+		}
+		if until == 0 {
+			until = deadline(td, timeout)
+		}
+		q.asleep++
+		td.Interlock(&q.waiters)
+		err := q.place.Sleep(td, until)
+		q.asleep--
+		polled = true
+		if err != nil {
+			// Not a reason to leave yet: something may have come since.
+			expired = true
+		} else if q.n == 0 {
+			td.Stats.Wasted++
+		}
+	}
+	q.place.Exit(td)
+	for i, kn := range sc.ends {
+		sc.ends[i] = nil
+		clean(td, kn)
+	}
+	sc.ends = sc.ends[:0]
+	finish(td)
+	td.Stats.Events += uint64(n)
+	return n, err
+}
+
+// deadline turns a timeout into an instant.
+func deadline(td *machine.Thread, timeout time.Duration) time.Duration {
+	now := td.Now()
+	if timeout > machine.Forever-now {
+		return machine.Forever
+	}
+	return now + timeout
+}

@@ -1,0 +1,129 @@
+package machine
+
+import (
+	"sync"
+	"time"
+)
+
+// A Callout runs a function once at an instant, as a thread of its own on its
+// CPU that must not sleep (NoSleep). The function may arm it again.
+// (callout_reset, callout_stop)
+//
+// Each expiry is a goroutine of its own: one that waits for a lock does not
+// hold up another, nor the timeout of a sleeper. With one service thread for
+// all, a callout waiting for the giant lock would leave nobody to end the
+// sleep of the thread that holds it.
+type Callout struct {
+	// Ended is woken whenever the function returns.
+	Ended WaitChan
+
+	td *Thread
+	f  func(td *Thread)
+
+	mu      sync.Mutex
+	timer   *time.Timer // guarded by mu
+	armed   uint64      // guarded by mu: number of the arming in force, 0 if none
+	arming  uint64      // guarded by mu: number of the last arming
+	running bool        // guarded by mu
+}
+
+// NewCallout returns a callout on CPU cpu, not armed.
+func (m *Machine) NewCallout(name string, cpu *CPU, f func(td *Thread)) *Callout {
+	c := &Callout{f: f}
+	c.Ended.Name = name + " callout"
+	c.td = &Thread{Name: name, m: m, home: cpu, NoSleep: true, sema: make(chan struct{}, 1)}
+	c.td.wait.granted = make(chan struct{}, 1)
+	return c
+}
+
+// Reset arms the callout for the given instant, in place of any earlier one.
+func (c *Callout) Reset(td *Thread, at time.Duration) {
+	c.Stop(td)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.arming++
+	c.armed = c.arming
+	td.m.live.Add(1)
+	if td.vm != nil {
+		td.vm.arm(td, c, at)
+		return
+	}
+	n := c.arming
+	c.timer = time.AfterFunc(at-td.Now(), func() { c.expire(n) })
+}
+
+// Stop disarms the callout and reports whether it was armed. The function may
+// be running all the same: see Running.
+func (c *Callout) Stop(td *Thread) bool {
+	if td.vm != nil {
+		td.vm.step(td, PointCallout, c)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.armed == 0 {
+		return false
+	}
+	c.armed = 0
+	td.m.live.Add(-1)
+	if td.vm != nil {
+		td.vm.disarm(td, c)
+	} else {
+		c.timer.Stop()
+	}
+	return true
+}
+
+// Running reports whether the function has begun and not ended. Who must wait
+// for its end stops it first, then loops: interlock Ended, look, sleep.
+// (callout_terminate; without the wait a callout that was only waiting for a
+// lock would touch what has been freed: DragonFly b90e37ec76.)
+func (c *Callout) Running(td *Thread) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.running
+}
+
+// expire is the goroutine of one expiry of the native machine.
+func (c *Callout) expire(n uint64) {
+	for !c.begin(n) {
+		// The run before has not ended: it armed this one and is on its way out.
+		c.mu.Lock()
+		stale := c.armed != n
+		c.mu.Unlock()
+		if stale {
+			return
+		}
+		time.Sleep(time.Microsecond)
+	}
+	c.fire()
+}
+
+// begin claims arming n, unless it was stopped or the function still runs.
+func (c *Callout) begin(n uint64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.armed != n || c.running {
+		return false
+	}
+	c.armed = 0
+	c.running = true
+	return true
+}
+
+func (c *Callout) fire() {
+	td := c.td
+	td.Stats = Stats{}
+	c.f(td)
+	if td.on != nil {
+		td.release()
+	}
+	m := td.m
+	m.mu.Lock()
+	m.retire.Add(&td.Stats)
+	m.mu.Unlock()
+	c.mu.Lock()
+	c.running = false
+	c.mu.Unlock()
+	td.Wakeup(&c.Ended)
+	m.rest()
+}

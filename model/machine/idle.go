@@ -1,0 +1,159 @@
+package machine
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Interrupts is where interrupts of the outside world come from, such as an
+// epoll set. A thread that would sleep waits there instead, and so plays the
+// interrupt handler itself: a reader of its own would cost a switch of threads
+// for each event.
+type Interrupts interface {
+	// Wait waits for interrupts until the given instant of the machine's
+	// clock, or until Kick, and handles those that came, on intr. An instant
+	// that has passed means: do not wait. Only one thread at a time is in
+	// Wait, holding neither a CPU nor a token.
+	Wait(intr *Thread, until time.Duration)
+	// Kick ends the Wait that is under way, or else the next one. Any
+	// goroutine may call it at any time.
+	Kick()
+}
+
+// grace is how long nobody may wait for interrupts, while threads sleep,
+// before the stand-in does. A server with two threads leaves and comes back
+// all the time; to wake the stand-in on each of its rounds would cost more
+// than the rounds.
+const grace = time.Millisecond
+
+// An idleState says who waits for interrupts.
+type idleState struct {
+	src    Interrupts
+	intr   *Thread       // used by whoever holds slot
+	slot   sync.Mutex    // held by the thread that waits for interrupts
+	wanted atomic.Int32  // threads that wait for slot
+	asleep atomic.Int32  // threads parked because another had slot
+	spare  atomic.Bool   // the stand-in has slot
+	word   chan struct{} // capacity 1: slot was left while threads sleep
+	ended  chan struct{}
+}
+
+// SetInterrupts makes src the place where sleeping threads wait, or, with nil,
+// ends that. While it is set, Run reports no deadlock, since an interrupt may
+// always come. No thread may be asleep when it changes.
+func (m *Machine) SetInterrupts(src Interrupts) {
+	if s := m.idle; s != nil {
+		close(s.word)
+		s.src.Kick()
+		<-s.ended
+		s.intr.Detach()
+		m.idle = nil
+	}
+	if src == nil {
+		return
+	}
+	s := &idleState{src: src, word: make(chan struct{}, 1), ended: make(chan struct{})}
+	s.intr = m.thread("interrupt", 0)
+	s.intr.NoSleep = true
+	m.idle = s
+	go s.standIn()
+}
+
+// Poll handles the interrupts that have come, without waiting for more.
+func (td *Thread) Poll() {
+	s := td.m.idle
+	if s == nil || td.vm != nil {
+		return
+	}
+	s.take()
+	s.src.Wait(s.intr, 0)
+	s.leave()
+}
+
+// take gets the slot from whoever waits for interrupts.
+func (s *idleState) take() {
+	if s.slot.TryLock() {
+		return
+	}
+	s.wanted.Add(1)
+	s.src.Kick()
+	s.slot.Lock()
+	s.wanted.Add(-1)
+}
+
+func (s *idleState) leave() {
+	s.slot.Unlock()
+	if s.asleep.Load() > 0 {
+		notify(s.word)
+	}
+}
+
+// parkIdle is park on a machine with interrupts.
+func (td *Thread) parkIdle(until time.Duration) (woken bool) {
+	s := td.m.idle
+	for {
+		if s.slot.TryLock() {
+			if woken, over := s.watch(td, until); over {
+				return woken
+			}
+			continue
+		}
+		if s.spare.Load() {
+			s.take()
+			s.slot.Unlock()
+			continue
+		}
+		s.asleep.Add(1)
+		if s.slot.TryLock() { // left before it could be seen that td sleeps
+			s.slot.Unlock()
+			s.asleep.Add(-1)
+			continue
+		}
+		woken = td.parkTimed(until)
+		s.asleep.Add(-1)
+		return woken
+	}
+}
+
+// watch waits for interrupts until td is woken or its time is over, or until
+// another thread wants the slot (over is false then).
+func (s *idleState) watch(td *Thread, until time.Duration) (woken, over bool) {
+	defer s.leave()
+	td.idling.Store(true)
+	defer td.idling.Store(false)
+	for s.wanted.Load() == 0 {
+		select {
+		case <-td.sema:
+			td.m.live.Add(-1)
+			return true, true
+		default:
+		}
+		if until != Forever && td.Now() >= until {
+			return false, true
+		}
+		s.src.Wait(s.intr, until)
+	}
+	return false, false
+}
+
+// standIn waits for interrupts while threads sleep and none of them does.
+func (s *idleState) standIn() {
+	defer close(s.ended)
+	for range s.word {
+		time.Sleep(grace)
+		for s.asleep.Load() > 0 && s.slot.TryLock() {
+			s.spare.Store(true)
+			for s.asleep.Load() > 0 && s.wanted.Load() == 0 {
+				s.src.Wait(s.intr, Forever)
+			}
+			s.spare.Store(false)
+			s.slot.Unlock()
+		}
+	}
+}
+
+func (s *idleState) kick() { s.src.Kick() }
+
+// HasInterrupts reports whether the machine has a source of interrupts.
+func (td *Thread) HasInterrupts() bool { return td.m.idle != nil }

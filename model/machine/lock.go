@@ -1,0 +1,121 @@
+package machine
+
+import "sync"
+
+// A Token is an LWKT token: a lock that its holder loses whenever it blocks and
+// has back when it runs on. It is recursive; any number may be held, up to
+// eight at once, in any order, without deadlock. The zero value is free.
+type Token struct {
+	Name string
+	mu   sync.Mutex
+}
+
+// Get takes the token, waiting for it if another thread has it; that wait is a
+// block, and lets go of all tokens held. (lwkt_gettoken)
+func (td *Thread) Get(t *Token) {
+	if td.holdsBelow(t, td.nheld) || t.tryLock(td) {
+		td.held[td.nheld] = t
+		td.nheld++
+		return
+	}
+	td.Stats.Contended++
+	td.held[td.nheld] = t
+	td.nheld++
+	var l lost
+	l.on, l.held, l.nheld = td.on, td.held, td.nheld
+	td.nheld--
+	var mine lost
+	td.drop(&mine)
+	td.retake(&l)
+}
+
+// Put gives the token back. It must be the one taken last. (lwkt_reltoken)
+func (td *Thread) Put(t *Token) {
+	td.nheld--
+	if !td.holdsBelow(t, td.nheld) {
+		t.unlock(td)
+	}
+}
+
+// Holds reports whether td holds t.
+func (td *Thread) Holds(t *Token) bool { return td.holdsBelow(t, td.nheld) }
+
+func (td *Thread) holdsBelow(t *Token, n int) bool {
+	for i := range n {
+		if td.held[i] == t {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *Token) lock(td *Thread) {
+	if td.vm != nil {
+		vmLock(td, &t.mu, t)
+		return
+	}
+	t.mu.Lock()
+}
+
+func (t *Token) tryLock(td *Thread) bool {
+	if td.vm != nil {
+		td.vm.step(td, PointTryLock, t)
+	}
+	return t.mu.TryLock()
+}
+
+func (t *Token) unlock(td *Thread) {
+	if td.vm != nil {
+		vmUnlock(td, &t.mu, t)
+		return
+	}
+	t.mu.Unlock()
+}
+
+// A Mutex is an ordinary lock: not recursive, and kept across a block. Waiting
+// for it is a block, and lets go of tokens and CPU. The zero value is free.
+type Mutex struct {
+	Name string
+	mu   sync.Mutex
+}
+
+// Lock takes the mutex.
+func (mu *Mutex) Lock(td *Thread) {
+	if td.vm != nil {
+		vmLock(td, &mu.mu, mu)
+		return
+	}
+	if !mu.mu.TryLock() {
+		mu.lockSlow(td)
+	}
+}
+
+func (mu *Mutex) lockSlow(td *Thread) {
+	td.Stats.Contended++
+	if td.on == nil && td.nheld == 0 {
+		mu.mu.Lock()
+		return
+	}
+	var l lost
+	td.drop(&l)
+	mu.mu.Lock()
+	td.retake(&l)
+}
+
+// TryLock takes the mutex if it is free.
+func (mu *Mutex) TryLock(td *Thread) bool {
+	if td.vm != nil {
+		td.vm.step(td, PointTryLock, mu)
+	}
+	return mu.mu.TryLock()
+}
+
+// Unlock lets go of the mutex. There is a schedule point before it: a lock
+// that nobody can ever be seen to hold hides what TryLock would have met.
+func (mu *Mutex) Unlock(td *Thread) {
+	if td.vm != nil {
+		vmUnlock(td, &mu.mu, mu)
+		return
+	}
+	mu.mu.Unlock()
+}

@@ -1,0 +1,199 @@
+// Package machine is the computer under the kernel: CPUs, threads, tokens,
+// mutexes, atomics, sleep and wakeup, interprocessor mail, callouts and a
+// clock, with the names and the rules of DragonFly BSD's LWKT.
+//
+// Whatever runs on it takes a [Thread] as its first argument, as a kernel
+// function has curthread. The thread carries what the scheduler must know when
+// it blocks: the CPU it is on and the tokens it holds.
+//
+// # Blocking
+//
+// A thread blocks in [Thread.Sleep], and wherever it must wait for a [Token],
+// a [Mutex] or a [CPU]. Any block lets go of the CPU and of all tokens held,
+// and takes every one of them back before the thread runs on, as
+// lwkt_relalltokens and lwkt_getalltokens do. So a token section is atomic
+// between blocking points and nothing more. A Mutex is kept across a block.
+//
+// # Two back ends
+//
+// [Native] runs threads as goroutines, truly in parallel. Each primitive asks
+// first whether the thread belongs to a virtual machine (td.vm), which then
+// decides who runs next; the primitive's own bookkeeping is the same for both.
+// See vm.go for the few questions that a virtual machine must answer.
+package machine
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Forever is the instant at which no sleep ends.
+const Forever = time.Duration(1<<63 - 1)
+
+// A Machine is a computer with a fixed number of CPUs.
+type Machine struct {
+	cpus   []*CPU
+	mp     Token
+	boot   time.Time
+	spin   int        // see CPU.wait
+	idle   *idleState // who polls for interrupts; see idle.go
+	live   atomic.Int64
+	quiet  chan struct{} // cap 1: live has fallen to 0
+	ended  chan struct{} // cap 1: a thread of Go has ended
+	mu     sync.Mutex
+	all    map[*Thread]struct{} // guarded by mu
+	going  int                  // guarded by mu: threads of Go that have not ended
+	retire Stats                // guarded by mu: of threads that have ended
+}
+
+// Native returns a machine with ncpu CPUs whose threads are goroutines. It
+// panics if ncpu < 1.
+func Native(ncpu int) *Machine {
+	if ncpu < 1 {
+		panic(fmt.Sprintf("machine.Native: %d CPUs, want at least 1", ncpu))
+	}
+	m := &Machine{
+		boot:  time.Now(),
+		spin:  spinNative(),
+		quiet: make(chan struct{}, 1),
+		ended: make(chan struct{}, 1),
+		all:   map[*Thread]struct{}{},
+	}
+	m.mp.Name = "mplock"
+	for i := range ncpu {
+		m.cpus = append(m.cpus, &CPU{id: i, m: m})
+	}
+	return m
+}
+
+// CPU returns CPU number i.
+func (m *Machine) CPU(i int) *CPU { return m.cpus[i] }
+
+// NumCPU returns how many CPUs the machine has.
+func (m *Machine) NumCPU() int { return len(m.cpus) }
+
+// MPLock returns the giant lock of the machine. It is a token, as in
+// DragonFly since 2010: recursive, and let go whenever its holder blocks.
+func (m *Machine) MPLock() *Token { return &m.mp }
+
+// Go starts a thread that runs f on the given CPU. Between two calls of the
+// machine it must not wait for anything that the machine does not know (a
+// channel, a sync.WaitGroup): it keeps its CPU until it blocks, migrates, or
+// sees on leaving that another waits for it, and a thread that never comes by
+// again would keep it for ever. An ordinary goroutine uses [Machine.Attach].
+func (m *Machine) Go(name string, cpu int, f func(td *Thread)) {
+	td := m.thread(name, cpu)
+	td.stays = true
+	m.mu.Lock()
+	m.going++
+	m.mu.Unlock()
+	go func() {
+		defer func() {
+			td.Detach()
+			m.mu.Lock()
+			m.going--
+			m.mu.Unlock()
+			notify(m.ended)
+		}()
+		f(td)
+	}()
+}
+
+// Attach makes the calling goroutine a thread of the machine, at home on the
+// given CPU, until it calls [Thread.Detach]. It holds a CPU only while it is
+// inside a domain or a critical section, so it may wait elsewhere in between.
+// A Thread must be used by one goroutine at a time.
+func (m *Machine) Attach(name string, cpu int) *Thread { return m.thread(name, cpu) }
+
+func (m *Machine) thread(name string, cpu int) *Thread {
+	td := &Thread{Name: name, m: m, home: m.cpus[cpu], sema: make(chan struct{}, 1)}
+	td.wait.granted = make(chan struct{}, 1)
+	m.live.Add(1)
+	m.mu.Lock()
+	m.all[td] = struct{}{}
+	m.mu.Unlock()
+	return td
+}
+
+// Run waits until every thread started by Go has ended. If instead all threads
+// are asleep, with no timeout, callout or interrupt left that could wake one,
+// it returns a [*DeadlockError] that says who waits for what; they sleep on,
+// and once something has woken them Run may be called again.
+func (m *Machine) Run() error {
+	for {
+		m.mu.Lock()
+		going := m.going
+		m.mu.Unlock()
+		if going == 0 {
+			return nil
+		}
+		if m.live.Load() == 0 {
+			if err := m.deadlock(); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-m.ended:
+		case <-m.quiet:
+		}
+	}
+}
+
+// rest says that a thread will not run until another wakes it.
+func (m *Machine) rest() {
+	if m.live.Add(-1) == 0 {
+		notify(m.quiet)
+	}
+}
+
+func (m *Machine) deadlock() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	err := &DeadlockError{}
+	for td := range m.all {
+		s := Sleeper{Thread: td.Name}
+		if wc := td.wchan.Load(); wc != nil {
+			s.On = wc.Name
+		}
+		err.Sleepers = append(err.Sleepers, s)
+	}
+	if m.live.Load() != 0 {
+		return nil // an ordinary goroutine attached or woke somebody meanwhile
+	}
+	sort.Slice(err.Sleepers, func(i, j int) bool { return err.Sleepers[i].Thread < err.Sleepers[j].Thread })
+	return err
+}
+
+// notify leaves word in a channel of capacity 1.
+func notify(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// A DeadlockError says that all threads sleep and nothing is left to wake one.
+type DeadlockError struct{ Sleepers []Sleeper }
+
+// A Sleeper is a thread asleep, and the name of the wait channel it sleeps on.
+type Sleeper struct{ Thread, On string }
+
+func (e *DeadlockError) Error() string {
+	var b strings.Builder
+	b.WriteString("deadlock: all threads are asleep")
+	for _, s := range e.Sleepers {
+		fmt.Fprintf(&b, "; %s waits for %s", s.Thread, s.On)
+	}
+	return b.String()
+}
+
+// Stats adds up the counters of all threads that have ended.
+func (m *Machine) Stats() Stats {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.retire
+}

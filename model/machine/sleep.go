@@ -1,0 +1,217 @@
+package machine
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A WaitChan is a wait channel: threads sleep on it until somebody wakes them.
+// Where DragonFly hashes any address, this is an object, so that no table is
+// searched. The zero value is ready; Name is what a deadlock report prints.
+type WaitChan struct {
+	Name  string
+	n     atomic.Int32
+	mu    sync.Mutex
+	first *Thread // guarded by mu
+	last  *Thread // guarded by mu
+}
+
+// Interlock says that td is about to sleep on wc. It is called inside the
+// domain that guards the condition waited for; a Wakeup after it is not lost
+// although td has yet to leave that domain. A second Interlock replaces the
+// first. (tsleep_interlock)
+func (td *Thread) Interlock(wc *WaitChan) {
+	if td.vm != nil {
+		td.vm.step(td, PointInterlock, wc)
+	}
+	td.Uninterlock()
+	td.wchan.Store(wc)
+	wc.mu.Lock()
+	td.queued = true
+	td.prev, td.next = wc.last, nil
+	if wc.last == nil {
+		wc.first = td
+	} else {
+		wc.last.next = td
+	}
+	wc.last = td
+	wc.n.Add(1)
+	wc.mu.Unlock()
+}
+
+// Uninterlock takes back an Interlock that no Sleep followed.
+func (td *Thread) Uninterlock() {
+	wc := td.wchan.Load()
+	if wc == nil {
+		return
+	}
+	if !wc.cancel(td) {
+		td.awaken() // somebody has woken td meanwhile: consume it
+	}
+	td.wchan.Store(nil)
+}
+
+// awaken consumes the wakeup that has been, or is just being, sent to td.
+func (td *Thread) awaken() {
+	if td.vm == nil {
+		<-td.sema
+	}
+	td.m.live.Add(-1)
+}
+
+// cancel takes td off the wait channel, unless it has been woken.
+func (wc *WaitChan) cancel(td *Thread) bool {
+	wc.mu.Lock()
+	defer wc.mu.Unlock()
+	if !td.queued {
+		return false
+	}
+	td.queued = false
+	wc.unlink(td)
+	return true
+}
+
+// unlink is called with mu held.
+func (wc *WaitChan) unlink(td *Thread) {
+	if td.prev == nil {
+		wc.first = td.next
+	} else {
+		td.prev.next = td.next
+	}
+	if td.next == nil {
+		wc.last = td.prev
+	} else {
+		td.next.prev = td.prev
+	}
+	td.next, td.prev = nil, nil
+	wc.n.Add(-1)
+}
+
+// Sleep waits until the wait channel given to Interlock is woken, or until the
+// machine's clock shows the given instant, which is [ErrTimeout]. It lets go
+// of the CPU and of all tokens meanwhile and has them back when it returns.
+// Who sleeps must trust nothing that it saw before. (tsleep with PINTERLOCKED)
+func (td *Thread) Sleep(until time.Duration) error {
+	wc := td.wchan.Load()
+	if wc == nil {
+		panic("machine: Sleep without Interlock")
+	}
+	if td.NoSleep {
+		panic("machine: " + td.Name + " must not sleep, on " + wc.Name)
+	}
+	td.Stats.Sleeps++
+	if td.on == nil && td.nheld == 0 {
+		return td.park(wc, until)
+	}
+	var l lost
+	td.drop(&l)
+	err := td.park(wc, until)
+	td.retake(&l)
+	return err
+}
+
+func (td *Thread) park(wc *WaitChan, until time.Duration) error {
+	woken := true
+	switch {
+	case td.vm != nil:
+		td.vm.step(td, PointSleep, wc)
+		woken = td.vm.park(td, until)
+	case td.m.idle != nil:
+		woken = td.parkIdle(until)
+	case until == Forever:
+		td.m.rest()
+		<-td.sema
+	default:
+		woken = td.parkTimed(until)
+	}
+	if !woken && !wc.cancel(td) {
+		td.awaken()
+		woken = true
+	}
+	td.wchan.Store(nil)
+	if woken {
+		return nil
+	}
+	return ErrTimeout
+}
+
+// parkTimed counts as live while it sleeps, since its timeout will wake it: so
+// it takes back what its waker adds.
+func (td *Thread) parkTimed(until time.Duration) (woken bool) {
+	d := until - td.Now()
+	if d <= 0 {
+		select {
+		case <-td.sema:
+			td.m.live.Add(-1)
+			return true
+		default:
+			return false
+		}
+	}
+	if td.timer == nil {
+		td.timer = time.NewTimer(d)
+	} else {
+		td.timer.Reset(d)
+	}
+	select {
+	case <-td.sema:
+		td.timer.Stop()
+		td.m.live.Add(-1)
+		return true
+	case <-td.timer.C:
+		return false
+	}
+}
+
+// Wakeup wakes every thread that sleeps on wc or has interlocked it, in the
+// order in which they came. It never blocks. (wakeup)
+func (td *Thread) Wakeup(wc *WaitChan) { td.wake(wc, 1<<31-1) }
+
+// WakeupOne wakes the thread that has been on wc longest. (wakeup_one)
+func (td *Thread) WakeupOne(wc *WaitChan) { td.wake(wc, 1) }
+
+func (td *Thread) wake(wc *WaitChan, most int) {
+	if td.vm != nil {
+		td.vm.step(td, PointWakeup, wc)
+	}
+	if wc.n.Load() == 0 {
+		return
+	}
+	wc.mu.Lock()
+	first := wc.first
+	n := 0
+	for t := first; t != nil && n < most; t = t.next {
+		t.queued = false
+		n++
+	}
+	// Cut the woken ones off as a chain; their links are td's from here on.
+	rest := first
+	for range n {
+		rest = rest.next
+	}
+	wc.first = rest
+	if rest == nil {
+		wc.last = nil
+	} else {
+		rest.prev = nil
+	}
+	wc.n.Add(int32(-n))
+	wc.mu.Unlock()
+
+	for t := first; n > 0; n-- {
+		next := t.next
+		t.next, t.prev = nil, nil
+		td.m.live.Add(1)
+		td.Stats.Wakeups++
+		if td.vm != nil {
+			td.vm.unpark(td, t)
+		} else {
+			t.sema <- struct{}{}
+			if t.idling.Load() {
+				td.m.idle.kick()
+			}
+		}
+		t = next
+	}
+}

@@ -1,0 +1,69 @@
+package machine
+
+import (
+	"sync"
+	"time"
+)
+
+// A Point names a place at which a virtual machine may let another thread run.
+type Point uint8
+
+// The points. Each primitive passes one before it acts.
+const (
+	PointLock Point = iota
+	PointTryLock
+	PointUnlock
+	PointMigrate
+	PointLeave
+	PointLoad
+	PointStore
+	PointCompareAndSwap
+	PointAdd
+	PointPush
+	PointTake
+	PointInterlock
+	PointSleep
+	PointWakeup
+	PointCallout
+)
+
+var pointNames = [...]string{
+	"lock", "try-lock", "unlock", "migrate", "leave", "load", "store", "compare-and-swap", "add",
+	"push", "take", "interlock", "sleep", "wakeup", "callout",
+}
+
+func (p Point) String() string { return pointNames[p] }
+
+// A vm takes the place of the goroutine scheduler, the timers and the clock.
+// One of its threads runs at a time, so each primitive keeps its own data as
+// the native machine does; a vm only decides who runs when, and what time it
+// is. Its methods are called by the running thread.
+type vm interface {
+	step(td *Thread, at Point, obj any)           // a schedule point, before the primitive acts on obj
+	block(td *Thread, obj any)                    // obj could not be had; returns when it may be tried again
+	free(td *Thread, obj any)                     // obj may be had again
+	park(td *Thread, until time.Duration) bool    // asleep until unpark, or until the instant: false
+	unpark(td, sleeper *Thread)                   // sleeper has been woken
+	now(td *Thread) time.Duration                 // virtual time
+	arm(td *Thread, c *Callout, at time.Duration) // run c.fire as a thread of its own at that instant
+	disarm(td *Thread, c *Callout) bool           // false if it has begun
+}
+
+func vmLock(td *Thread, mu *sync.Mutex, obj any) {
+	td.vm.step(td, PointLock, obj)
+	if mu.TryLock() {
+		return
+	}
+	var l lost
+	td.drop(&l)
+	for !mu.TryLock() {
+		td.vm.block(td, obj)
+	}
+	td.retake(&l)
+}
+
+func vmUnlock(td *Thread, mu *sync.Mutex, obj any) {
+	td.vm.step(td, PointUnlock, obj)
+	mu.Unlock()
+	td.vm.free(td, obj)
+}
