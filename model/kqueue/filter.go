@@ -56,7 +56,7 @@ func (f *Filter) slow() bool { return f.Blocks || f.Unsafe }
 // the knote is busy meanwhile: others wait for the owner to end, and a callout,
 // which must not wait, leaves word and a count.
 func (kn *Knote) event(td *machine.Thread, hint int64) bool {
-	if !kn.ops.slow() {
+	if kn.quick {
 		return kn.ops.Event(td, kn, hint)
 	}
 	kn.state |= busy

@@ -12,43 +12,53 @@ import (
 // touched inside its own domain only.
 type Knote struct {
 	// Immutable from before the knote is hashed until it is freed.
-	q    *Queue
-	src  *Source
-	ops  *Filter
-	desc *Desc // the life of a descriptor number that it is tied to, or nil
-	id   uint64
-	filt event.Filter
+	place *Place // of src
+	ops   *Filter
+	q     *Queue
+	id    uint64
 
-	// The source's half: guarded by src.place.
+	// The source's half: guarded by place. The hot part of it shares a line
+	// with the above.
 
-	state   sourceHalf
-	keep    event.Flags // OneShot, Clear, Dispatch: as first added
-	udata   uint64
-	sprev   *Knote // src.notes
-	snext   *Knote // src.notes
-	left    uint32 // uses ended: see used
-	waiters int32  // threads that wait for busy to pass or for done
-	again   int32  // callouts that came while it was busy
-	hint    int64  // theirs
+	udata uint64
+	snext *Knote // src.notes
+	// Data is what the filter reports.
+	Data  int64
+	keep  event.Flags  // OneShot, Clear, Dispatch: as first added
+	filt  event.Filter // immutable
+	quick bool         // immutable: asking the filter cannot lose the domain
+	state sourceHalf
+	// Cond is the conditions that the filter reports: EOF, NoData, HUP.
+	Cond event.Flags
 
-	// For the filter, in the source's half too.
+	// Fflags is what the filter reports.
+	Fflags event.Fflags
+	// Want is the fflags that the user asks for, WantData the data: a
+	// low-water mark, a period.
+	Want     event.Fflags
+	WantData int64
+	// Pending is what the filter has counted. EV_CLEAR zeroes it, and Data and
+	// Fflags, on retrieval.
+	Pending int64
+	// Hook is the filter's own.
+	Hook any
 
-	Want     event.Fflags // what the user asks for
-	WantData int64        // likewise: a low-water mark, a period
-	Cond     event.Flags  // conditions to report: EOF, NoData, HUP
-	Fflags   event.Fflags // to report
-	Data     int64        // to report
-	Pending  int64        // what the filter has counted; zeroed with Data by EV_CLEAR
-	Hook     any          // the filter's own
+	sprev   *Knote  // src.notes
+	src     *Source // immutable
+	desc    *Desc   // immutable: the life of a descriptor number that it is tied to, or nil
+	left    uint32  // uses ended: see used
+	waiters int32   // threads that wait for busy to pass or for done
+	again   int32   // callouts that came while it was busy
+	hint    int64   // theirs
 
-	_ [64]byte // the halves are written by different CPUs
+	_ [56]byte // the halves are written by different CPUs
 
 	// The queue's half: guarded by q.place.
 
-	link  queueHalf
-	used  uint32 // uses begun, each a lookup that leaves the queue; see quiet
 	qprev *Knote // q.ready
 	qnext *Knote // q.ready
+	link  queueHalf
+	used  uint32 // uses begun, each a lookup that leaves the queue; see clean
 	hnext *Knote // q.hash
 	mail  machine.Mail
 }

@@ -154,7 +154,7 @@ func clean(td *machine.Thread, kn *Knote) {
 	}
 	q.table.remove(kn)
 	used := kn.used
-	apart := s.place != q.place || kn.ops.slow()
+	apart := s.place != q.place || !kn.quick
 	if apart {
 		q.dead++
 	}
@@ -217,7 +217,6 @@ func (l *ready) remove(kn *Knote) {
 	} else {
 		kn.qnext.qprev = kn.qprev
 	}
-	kn.qprev, kn.qnext = nil, nil
 }
 
 // hash is a queue's table of knotes, chained through them. A map would cost a

@@ -122,6 +122,7 @@ func (q *Queue) make(td *machine.Thread, kev *event.Kevent, t *target) error {
 	if t.ops.Clear {
 		kn.keep |= event.Clear
 	}
+	kn.place, kn.quick = t.src.place, !t.ops.slow()
 	kn.state = busy
 	if kev.Flags&event.Disable != 0 {
 		kn.state |= disabled
@@ -192,7 +193,7 @@ func (kn *Knote) modify(td *machine.Thread, kev *event.Kevent) error {
 	add := kev.Flags&event.Add != 0
 	touch := add || kn.ops.Commands
 	if touch {
-		slow := kn.ops.slow()
+		slow := !kn.quick
 		if slow {
 			kn.state |= busy
 		}

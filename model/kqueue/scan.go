@@ -88,6 +88,9 @@ func (p *pass) walk(td *machine.Thread) {
 // claim goes on from kn and returns the first knote, or mark, that it did not
 // get to.
 func (p *pass) claim(td *machine.Thread, kn *Knote) *Knote {
+	if !p.peek && p.old == 0 {
+		kn = p.harvest(td, kn)
+	}
 	for kn != &p.end {
 		if !p.peek && p.n+p.claimed == len(p.events) || p.claimed == batch {
 			break
@@ -99,7 +102,7 @@ func (p *pass) claim(td *machine.Thread, kn *Knote) *Knote {
 		case kn.link&claimed != 0:
 			p.met = true
 		case p.old > 0 && kn.among(p.events[:p.old]):
-		case p.claimed == 0 && kn.src.place == p.q.place && kn.quick():
+		case kn.quick && kn.place == p.q.place && p.claimed == 0 && !kn.ops.counts:
 			p.put(kn, p.ask(td, kn))
 		default:
 			kn.link |= claimed
@@ -111,9 +114,37 @@ func (p *pass) claim(td *machine.Thread, kn *Knote) *Knote {
 	return kn
 }
 
-// quick reports whether kn can be evaluated without losing the domain.
-func (kn *Knote) quick() bool {
-	return kn.state&busy == 0 && !kn.ops.slow() && !kn.ops.counts
+// harvest is claim for the common case: level-triggered and EV_CLEAR knotes of
+// the queue's own domain. It does what p.ask and p.put would do and stops at
+// the first knote that needs more than that.
+func (p *pass) harvest(td *machine.Thread, kn *Knote) *Knote {
+	q, events, n := p.q, p.events, p.n
+	place := q.place
+	for n < len(events) && kn.link == hashed|listed && kn.quick && kn.place == place &&
+		kn.keep&^event.Clear == 0 && kn.state&(gone|disabled) == 0 && !kn.ops.counts {
+		next := kn.qnext
+		kn.state &^= posted
+		hit := kn.ops.Event(td, kn, 0)
+		if hit {
+			e := &events[n]
+			n++
+			fill(e, kn)
+			if kn.keep == 0 {
+				kn.state |= fired | posted
+				q.ready.remove(kn)
+				q.ready.append(kn)
+				kn = next
+				continue
+			}
+		}
+		kn.state &^= fired
+		kn.link = hashed
+		q.ready.remove(kn)
+		q.n--
+		kn = next
+	}
+	p.n = n
+	return kn
 }
 
 // among reports whether kn is one of the events.
@@ -138,8 +169,8 @@ func (p *pass) visit(td *machine.Thread) {
 			at = nil
 			c.kn.desc.File.(*Queue).prune(td, p.sc)
 		}
-		move(td, at, c.kn.src.place)
-		at = c.kn.src.place
+		move(td, at, c.kn.place)
+		at = c.kn.place
 		for c.kn.state&busy != 0 {
 			c.kn.src.await(td, c.kn)
 		}
@@ -172,14 +203,18 @@ func (p *pass) ask(td *machine.Thread, kn *Knote) verdict {
 	if !hit || p.peek {
 		return v
 	}
-	e := &p.events[p.n]
+	fill(&p.events[p.n], kn)
 	p.n++
+	return v
+}
+
+// fill writes the event of a knote that is hit.
+func fill(e *event.Kevent, kn *Knote) {
 	e.Ident, e.Filter, e.Flags = kn.id, kn.filt, kn.keep|kn.Cond
 	e.Fflags, e.Data, e.Udata = kn.Fflags, kn.Data, kn.udata
 	if kn.keep&event.Clear != 0 {
 		kn.Fflags, kn.Data, kn.Pending = 0, 0, 0
 	}
-	return v
 }
 
 // put does in the queue's half what a verdict says.

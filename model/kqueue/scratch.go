@@ -78,6 +78,7 @@ func (sc *scratch) free(kn *Knote) {
 		return
 	}
 	kn.Hook, kn.src, kn.q, kn.desc = nil, nil, nil, nil
+	kn.qprev, kn.qnext = nil, nil
 	kn.hnext = sc.pool
 	sc.pool = kn
 	sc.pooled++

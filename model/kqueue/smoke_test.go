@@ -16,7 +16,6 @@ type cell struct {
 	n   int64
 }
 
-
 func (c *cell) Source(f event.Filter) (*kqueue.Source, *kqueue.Filter, error) {
 	return c.src, &kqueue.Filter{Event: func(td *machine.Thread, kn *kqueue.Knote, hint int64) bool {
 		kn.Data = c.n

@@ -90,7 +90,16 @@ func (s *Source) Post(td *machine.Thread, hint int64) {
 				return
 			}
 		}
-		if kn.event(td, hint) && kn.state.fire() {
+		if kn.quick { // kn.event and s.deliver, written out: this is the hot path
+			if !kn.ops.Event(td, kn, hint) || !kn.state.fire() {
+				continue
+			}
+		} else if !kn.event(td, hint) || !kn.state.fire() {
+			continue
+		}
+		if q := kn.q; q.place == s.place && q.watched.Load(td) == 0 {
+			Activate(td, kn)
+		} else {
 			s.deliver(td, kn)
 		}
 	}

@@ -25,30 +25,34 @@ type Callout struct {
 	armed   uint64      // guarded by mu: number of the arming in force, 0 if none
 	arming  uint64      // guarded by mu: number of the last arming
 	running bool        // guarded by mu
+	using   bool        // guarded by mu: a run, or what comes after it, is using td
 }
 
 // NewCallout returns a callout on CPU cpu, not armed.
 func (m *Machine) NewCallout(name string, cpu *CPU, f func(td *Thread)) *Callout {
 	c := &Callout{f: f}
 	c.Ended.Name = name + " callout"
-	c.td = &Thread{Name: name, m: m, home: cpu, NoSleep: true, sema: make(chan struct{}, 1)}
+	c.td = &Thread{Name: name, m: m, vm: m.vm, home: cpu, lazy: nowhere, NoSleep: true, sema: make(chan struct{}, 1)}
 	c.td.wait.granted = make(chan struct{}, 1)
 	return c
 }
 
 // Reset arms the callout for the given instant, in place of any earlier one.
 func (c *Callout) Reset(td *Thread, at time.Duration) {
-	c.Stop(td)
+	if td.vm != nil {
+		td.vm.step(td, PointCallout, c)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.stop(td) // under the same lock: of two at once, one must win entirely
 	c.arming++
 	c.armed = c.arming
 	td.m.live.Add(1)
+	n := c.arming
 	if td.vm != nil {
-		td.vm.arm(td, c, at)
+		td.vm.arm(td, c, n, at)
 		return
 	}
-	n := c.arming
 	c.timer = time.AfterFunc(at-td.Now(), func() { c.expire(n) })
 }
 
@@ -60,16 +64,21 @@ func (c *Callout) Stop(td *Thread) bool {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.stop(td)
+}
+
+// stop is called with mu held.
+func (c *Callout) stop(td *Thread) bool {
 	if c.armed == 0 {
 		return false
 	}
-	c.armed = 0
-	td.m.live.Add(-1)
 	if td.vm != nil {
-		td.vm.disarm(td, c)
+		td.vm.disarm(td, c, c.armed)
 	} else {
 		c.timer.Stop()
 	}
+	c.armed = 0
+	td.m.live.Add(-1)
 	return true
 }
 
@@ -102,17 +111,19 @@ func (c *Callout) expire(n uint64) {
 func (c *Callout) begin(n uint64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.armed != n || c.running {
+	if c.armed != n || c.using {
 		return false
 	}
 	c.armed = 0
-	c.running = true
+	c.running, c.using = true, true
 	return true
 }
 
+// fire runs the function. The callout is not running before its end is told,
+// since those who are told look again; but td is in use until after that, and
+// the next run must not begin on it.
 func (c *Callout) fire() {
 	td := c.td
-	td.Stats = Stats{}
 	c.f(td)
 	if td.on != nil {
 		td.release()
@@ -121,9 +132,13 @@ func (c *Callout) fire() {
 	m.mu.Lock()
 	m.retire.Add(&td.Stats)
 	m.mu.Unlock()
+	td.Stats = Stats{}
 	c.mu.Lock()
 	c.running = false
 	c.mu.Unlock()
 	td.Wakeup(&c.Ended)
+	c.mu.Lock()
+	c.using = false
+	c.mu.Unlock()
 	m.rest()
 }

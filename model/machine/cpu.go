@@ -10,12 +10,13 @@ import (
 // whoever holds it, and by its sender if nobody does: an idle CPU takes the
 // interrupt at once.
 type CPU struct {
-	id      int
-	m       *Machine
-	held    atomic.Uint32
-	waiting atomic.Int32 // threads that wait for it
-	mail    Inbox
-	_       [64]byte
+	id   int
+	m    *Machine
+	_    [64]byte
+	held atomic.Uint32
+	attn atomic.Uint32 // what its holder must see to: mailed, virtual, waiting threads
+	mail Inbox
+	_    [64]byte // held is written at each visit
 
 	mu    sync.Mutex
 	first *cpuWaiter // guarded by mu: the run queue, oldest first
@@ -35,6 +36,26 @@ const (
 	parked
 )
 
+// The word attn of a CPU. One load of it tells a thread that stays there, on
+// its way in and out, that nothing has happened.
+const (
+	mailed  = 1 << iota // mail has come since it was last worked off
+	virtual             // the machine is: always look closer
+	waiting             // times the number of threads that wait for the CPU
+)
+
+// nowhere is the CPU that no thread is ever on.
+var nowhere = &CPU{id: -1}
+
+// work drains the mail. The bit goes first: mail that comes after it sets it
+// again.
+func (c *CPU) work(td *Thread) {
+	if c.attn.Load()&mailed != 0 {
+		c.attn.And(^uint32(mailed))
+	}
+	c.mail.Drain(td)
+}
+
 // ID returns the number of the CPU, from 0.
 func (c *CPU) ID() int { return c.id }
 
@@ -43,6 +64,9 @@ func (c *CPU) ID() int { return c.id }
 func (c *CPU) Send(td *Thread, m *Mail) {
 	td.Stats.IPIs++
 	c.mail.Push(td, m)
+	if c.attn.Load()&mailed == 0 {
+		c.attn.Or(mailed)
+	}
 	c.interrupt(td)
 }
 
@@ -51,14 +75,11 @@ func (c *CPU) interrupt(td *Thread) {
 	for c.mail.first.Load() != nil && c.tryHold(td) {
 		on := td.on
 		td.on = c
-		c.mail.Drain(td)
+		c.work(td)
 		td.on = on
 		c.unhold(td)
 	}
 }
-
-// work drains the mail of the CPU that td is on.
-func (c *CPU) work(td *Thread) { c.mail.Drain(td) }
 
 func (c *CPU) tryHold(td *Thread) bool {
 	if td.vm != nil {
@@ -71,18 +92,18 @@ func (c *CPU) tryHold(td *Thread) bool {
 func (c *CPU) unhold(td *Thread) {
 	if td.vm != nil {
 		td.vm.step(td, PointLeave, c)
+		c.held.Store(0)
+		td.vm.free(td, c) // it knows who waits
+		return
 	}
-	if c.waiting.Load() != 0 {
+	if c.attn.Load() >= waiting {
 		c.handOver(td)
 		return
 	}
 	c.held.Store(0)
 	// Somebody may have queued up after the look and before the store.
-	if c.waiting.Load() != 0 && c.held.CompareAndSwap(0, 1) {
+	if c.attn.Load() >= waiting && c.held.CompareAndSwap(0, 1) {
 		c.handOver(td)
-	}
-	if td.vm != nil {
-		td.vm.free(td, c)
 	}
 }
 
@@ -99,7 +120,7 @@ func (c *CPU) handOver(td *Thread) {
 	if c.first == nil {
 		c.last = nil
 	}
-	c.waiting.Add(-1)
+	c.attn.Add(^uint32(waiting - 1))
 	c.mu.Unlock()
 	w.next = nil
 	if w.state.Swap(granted) == parked {
@@ -170,9 +191,11 @@ func (td *Thread) retakeHolding(l *lost) bool {
 // hold waits in the run queue until the CPU is td's.
 func (c *CPU) hold(td *Thread) {
 	if td.vm != nil {
+		c.attn.Add(waiting)
 		for !c.tryHold(td) {
 			td.vm.block(td, c)
 		}
+		c.attn.Add(^uint32(waiting - 1))
 		return
 	}
 	w := &td.wait
@@ -184,7 +207,7 @@ func (c *CPU) hold(td *Thread) {
 		c.last.next = w
 	}
 	c.last = w
-	c.waiting.Add(1)
+	c.attn.Add(waiting)
 	c.mu.Unlock()
 	// It may have become free before it could be seen that somebody waits.
 	if c.held.Load() == 0 && c.held.CompareAndSwap(0, 1) {

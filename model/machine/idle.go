@@ -60,11 +60,15 @@ func (m *Machine) SetInterrupts(src Interrupts) {
 	go s.standIn()
 }
 
-// Poll handles the interrupts that have come, without waiting for more.
+// Poll handles the interrupts that have come, without waiting for more. It is
+// called in no domain and no critical section, and lets go of the CPU.
 func (td *Thread) Poll() {
 	s := td.m.idle
 	if s == nil || td.vm != nil {
 		return
+	}
+	if td.on != nil {
+		td.release() // the handler may need this very CPU, on a thread of its own
 	}
 	s.take()
 	s.src.Wait(s.intr, 0)

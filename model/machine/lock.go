@@ -13,6 +13,15 @@ type Token struct {
 // Get takes the token, waiting for it if another thread has it; that wait is a
 // block, and lets go of all tokens held. (lwkt_gettoken)
 func (td *Thread) Get(t *Token) {
+	if td.nheld == 0 && td.vm == nil && t.mu.TryLock() {
+		td.held[0] = t
+		td.nheld = 1
+		return
+	}
+	td.getSlow(t)
+}
+
+func (td *Thread) getSlow(t *Token) {
 	if td.holdsBelow(t, td.nheld) || t.tryLock(td) {
 		td.held[td.nheld] = t
 		td.nheld++
@@ -32,6 +41,10 @@ func (td *Thread) Get(t *Token) {
 // Put gives the token back. It must be the one taken last. (lwkt_reltoken)
 func (td *Thread) Put(t *Token) {
 	td.nheld--
+	if td.nheld == 0 && td.vm == nil {
+		t.mu.Unlock()
+		return
+	}
 	if !td.holdsBelow(t, td.nheld) {
 		t.unlock(td)
 	}

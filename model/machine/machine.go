@@ -47,6 +47,7 @@ type Machine struct {
 	mu     sync.Mutex
 	all    map[*Thread]struct{} // guarded by mu
 	going  int                  // guarded by mu: threads of Go that have not ended
+	vm     vm                   // nil on a native machine
 	retire Stats                // guarded by mu: of threads that have ended
 }
 
@@ -87,18 +88,16 @@ func (m *Machine) MPLock() *Token { return &m.mp }
 // again would keep it for ever. An ordinary goroutine uses [Machine.Attach].
 func (m *Machine) Go(name string, cpu int, f func(td *Thread)) {
 	td := m.thread(name, cpu)
-	td.stays = true
+	td.lazy = td.home
 	m.mu.Lock()
 	m.going++
 	m.mu.Unlock()
+	if m.vm != nil {
+		m.vm.start(td, f)
+		return
+	}
 	go func() {
-		defer func() {
-			td.Detach()
-			m.mu.Lock()
-			m.going--
-			m.mu.Unlock()
-			notify(m.ended)
-		}()
+		defer td.Detach()
 		f(td)
 	}()
 }
@@ -110,7 +109,7 @@ func (m *Machine) Go(name string, cpu int, f func(td *Thread)) {
 func (m *Machine) Attach(name string, cpu int) *Thread { return m.thread(name, cpu) }
 
 func (m *Machine) thread(name string, cpu int) *Thread {
-	td := &Thread{Name: name, m: m, home: m.cpus[cpu], sema: make(chan struct{}, 1)}
+	td := &Thread{Name: name, m: m, vm: m.vm, home: m.cpus[cpu], lazy: nowhere, sema: make(chan struct{}, 1)}
 	td.wait.granted = make(chan struct{}, 1)
 	m.live.Add(1)
 	m.mu.Lock()
@@ -124,6 +123,9 @@ func (m *Machine) thread(name string, cpu int) *Thread {
 // it returns a [*DeadlockError] that says who waits for what; they sleep on,
 // and once something has woken them Run may be called again.
 func (m *Machine) Run() error {
+	if m.vm != nil {
+		return m.vm.run()
+	}
 	for {
 		m.mu.Lock()
 		going := m.going

@@ -54,7 +54,9 @@ func (td *Thread) Uninterlock() {
 
 // awaken consumes the wakeup that has been, or is just being, sent to td.
 func (td *Thread) awaken() {
-	if td.vm == nil {
+	if td.vm != nil {
+		td.vm.park(td, Forever) // returns at once
+	} else {
 		<-td.sema
 	}
 	td.m.live.Add(-1)

@@ -24,12 +24,13 @@ type Thread struct {
 
 	Stats Stats // counted by this thread alone
 
-	m     *Machine
-	vm    vm   // nil on a native machine
-	home  *CPU // where its objects are placed
-	on    *CPU // the CPU it holds, or nil
-	crit  int  // nesting of critical sections
-	stays bool // keeps its home CPU until somebody wants it
+	m    *Machine
+	vm   vm   // nil on a native machine
+	home *CPU // where its objects are placed
+	on   *CPU // the CPU it holds, or nil
+	crit int  // nesting of critical sections
+	took bool // the outermost one took the CPU
+	lazy *CPU // the CPU it stays on until somebody wants it; nowhere if none
 
 	held  [8]*Token // tokens held, with repetitions, oldest first
 	nheld int
@@ -69,6 +70,7 @@ func (td *Thread) Now() time.Duration {
 // Detach ends the thread. It lets go of the CPU; tokens must have been put.
 func (td *Thread) Detach() {
 	td.crit = 0
+	td.Uninterlock()
 	if td.on != nil {
 		td.release()
 	}
@@ -76,28 +78,39 @@ func (td *Thread) Detach() {
 	m.mu.Lock()
 	delete(m.all, td)
 	m.retire.Add(&td.Stats)
+	if td.lazy != nowhere {
+		// Before rest: a thread that counts as going but not as live would
+		// look to Run like a deadlock.
+		m.going--
+	}
 	m.mu.Unlock()
 	m.rest()
+	notify(m.ended)
 }
 
 // Migrate moves the thread to CPU c, waiting until it is free, and works off
 // the mail that came there before the call (lwkt_setcpu_self, then
 // lwkt_process_ipiq). It may block; the CPU held before is let go of.
 func (td *Thread) Migrate(c *CPU) {
+	if td.on == c && c.attn.Load() == 0 {
+		return
+	}
+	td.migrate(c)
+}
+
+func (td *Thread) migrate(c *CPU) {
 	if td.vm != nil {
 		td.vm.step(td, PointMigrate, c)
 	}
-	if td.on != c {
-		if td.on != nil {
-			td.release()
-		}
-		td.Stats.Migrations++
-		c.acquire(td)
+	if td.on == c {
+		c.work(td)
 		return
 	}
-	if c.mail.first.Load() != nil {
-		c.work(td)
+	if td.on != nil {
+		td.release()
 	}
+	td.Stats.Migrations++
+	c.acquire(td)
 }
 
 // Leave says that the thread has done with its CPU for now. A thread started
@@ -109,14 +122,19 @@ func (td *Thread) Migrate(c *CPU) {
 //	                            posts; the CPU is taken: its holder will see to it
 //	lets go                     <- without the second look the mail would lie
 func (td *Thread) Leave() {
+	if td.on == td.lazy && td.on.attn.Load() == 0 {
+		return
+	}
+	td.leave()
+}
+
+func (td *Thread) leave() {
 	c := td.on
 	if c == nil || td.crit > 0 {
 		return
 	}
-	if td.stays && c == td.home && c.waiting.Load() == 0 && td.vm == nil {
-		if c.mail.first.Load() != nil {
-			c.work(td)
-		}
+	if c == td.lazy && c.attn.Load() < waiting {
+		c.work(td)
 		return
 	}
 	td.release()
@@ -136,14 +154,22 @@ func (td *Thread) release() {
 func (td *Thread) EnterCritical() {
 	if td.on == nil {
 		td.home.acquire(td)
+		td.took = true
 	}
 	td.crit++
 }
 
-// ExitCritical ends the innermost critical section. (crit_exit)
+// ExitCritical ends the innermost critical section. The outermost one lets go
+// of the CPU if it took it; inside a visit, which Migrate began, the CPU is
+// kept until Leave. (crit_exit)
 func (td *Thread) ExitCritical() {
 	td.crit--
-	td.Leave()
+	if td.crit == 0 && td.took {
+		td.took = false
+		if td.on != nil {
+			td.release()
+		}
+	}
 }
 
 // A lost is what a thread let go of when it blocked, and must have back.
@@ -183,8 +209,14 @@ func (td *Thread) retake(l *lost) {
 	for {
 		l.held[first].lock(td)
 		if l.on != nil && !l.on.tryAcquire(td) {
+			// Wait for it holding nothing, then keep it and try the tokens.
+			// To give it back first would be to hand it to whoever waits,
+			// again and again.
 			l.held[first].unlock(td)
-			l.on.acquire(td) // wait until it is free, holding nothing
+			l.on.acquire(td)
+			if td.retakeHolding(l) {
+				return
+			}
 			td.release()
 			continue
 		}

@@ -39,14 +39,19 @@ func (p Point) String() string { return pointNames[p] }
 // the native machine does; a vm only decides who runs when, and what time it
 // is. Its methods are called by the running thread.
 type vm interface {
-	step(td *Thread, at Point, obj any)           // a schedule point, before the primitive acts on obj
-	block(td *Thread, obj any)                    // obj could not be had; returns when it may be tried again
-	free(td *Thread, obj any)                     // obj may be had again
-	park(td *Thread, until time.Duration) bool    // asleep until unpark, or until the instant: false
-	unpark(td, sleeper *Thread)                   // sleeper has been woken
-	now(td *Thread) time.Duration                 // virtual time
-	arm(td *Thread, c *Callout, at time.Duration) // run c.fire as a thread of its own at that instant
-	disarm(td *Thread, c *Callout) bool           // false if it has begun
+	step(td *Thread, at Point, obj any)        // a schedule point, before the primitive acts on obj
+	block(td *Thread, obj any)                 // obj could not be had; returns when it may be tried again
+	free(td *Thread, obj any)                  // obj may be had again
+	park(td *Thread, until time.Duration) bool // asleep until unpark, or until the instant: false
+	unpark(td, sleeper *Thread)                // sleeper has been woken, asleep or not: ends one park, or the next
+	now(td *Thread) time.Duration              // virtual time
+	start(td *Thread, f func(td *Thread))      // td is a thread of Go: run f on it, then Detach
+	run() error                                // what Machine.Run does
+
+	// arm: at that instant, as a thread of its own, run c.fire if c.begin(n)
+	// says yes, but not before an earlier run on the callout's td has ended.
+	arm(td *Thread, c *Callout, n uint64, at time.Duration)
+	disarm(td *Thread, c *Callout, n uint64) // arming n will not begin
 }
 
 func vmLock(td *Thread, mu *sync.Mutex, obj any) {
