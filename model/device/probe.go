@@ -1,0 +1,161 @@
+package device
+
+import (
+	"math"
+	"syscall"
+
+	"github.com/kqlab/kqlab/model/event"
+	"github.com/kqlab/kqlab/model/kqueue"
+	"github.com/kqlab/kqlab/model/machine"
+)
+
+// A ProbeConfig says what kind of filter a probe has.
+type ProbeConfig struct {
+	// Unsafe: not MP-safe. The mplock guards the level, and not the domain of
+	// the source, so each call of the filter takes the mplock.
+	Unsafe bool
+
+	// Gated: Hold makes the filter block.
+	Gated bool
+}
+
+// A Probe is the test device: a level that is set to anything. It is a
+// [kqueue.File] with the filters Read and Write, which are the same: ready when
+// the level is 1 at least, or the mark of NOTE_LOWAT; data is the level.
+//
+// With the zero ProbeConfig its filter is the least that a filter can do, and a
+// measure of all that is around it.
+type Probe struct {
+	src  *kqueue.Source
+	ops  *kqueue.Filter
+	n    int64 // guarded by src, or the mplock if Unsafe
+	mp   *machine.Token
+	gate *gate
+}
+
+// NewProbe makes a probe at level 0, placed by the strategy.
+func NewProbe(td *machine.Thread, k *kqueue.Kernel, c ProbeConfig) *Probe {
+	p := &Probe{src: k.NewSource(td), ops: probeFilter}
+	if c.Unsafe {
+		p.mp = k.Machine().MPLock()
+		p.ops = unsafeFilter
+	}
+	if c.Gated {
+		p.gate = newGate()
+		p.ops = gatedFilter
+		if c.Unsafe {
+			p.ops = unsafeGatedFilter
+		}
+	}
+	return p
+}
+
+// Set makes the level n and posts.
+func (p *Probe) Set(td *machine.Thread, n int64) {
+	if p.mp != nil {
+		td.Get(p.mp)
+		p.n = n
+		td.Put(p.mp)
+		p.src.Notify(td, 0)
+		return
+	}
+	p.src.Enter(td)
+	p.n = n
+	p.src.Post(td, 0)
+	p.src.Exit(td)
+}
+
+// Add changes the level by delta and posts.
+func (p *Probe) Add(td *machine.Thread, delta int64) {
+	if p.mp != nil {
+		td.Get(p.mp)
+		p.n += delta
+		td.Put(p.mp)
+		p.src.Notify(td, 0)
+		return
+	}
+	p.src.Enter(td)
+	p.n += delta
+	p.src.Post(td, 0)
+	p.src.Exit(td)
+}
+
+// Hold makes every later call c of the filter block before it looks at the
+// level, until Let. It is called in no domain, as are Let, Waiting and
+// FailAttach, and needs none. All four panic on a probe that is not Gated.
+func (p *Probe) Hold(td *machine.Thread, c Call) { p.gated().hold(td, c) }
+
+// Let lets on the threads that block in call c, and those to come.
+func (p *Probe) Let(td *machine.Thread, c Call) { p.gated().let(td, c) }
+
+// Waiting sleeps until n threads at least block in call c, of those that came
+// after the last Let.
+func (p *Probe) Waiting(td *machine.Thread, c Call, n int) { p.gated().await(td, c, n) }
+
+// FailAttach makes the attaching of a knote fail with err, after it has blocked
+// if it must; nil ends that.
+func (p *Probe) FailAttach(td *machine.Thread, err error) { p.gated().fail(td, err) }
+
+func (p *Probe) gated() *gate {
+	if p.gate == nil {
+		panic("device: a probe made without ProbeConfig.Gated has no gate")
+	}
+	return p.gate
+}
+
+// Source returns the probe's list for Read and Write, EINVAL for any other
+// filter.
+func (p *Probe) Source(f event.Filter) (*kqueue.Source, *kqueue.Filter, error) {
+	if f != event.Read && f != event.Write {
+		return nil, nil, syscall.EINVAL
+	}
+	return p.src, p.ops, nil
+}
+
+// Sources returns the probe's one list.
+func (p *Probe) Sources() []*kqueue.Source { return []*kqueue.Source{p.src} }
+
+// Release does nothing: a probe can be set as long as somebody has it.
+func (p *Probe) Release(td *machine.Thread) {}
+
+// The four filters. An ungated one has no gate to ask for.
+var (
+	probeFilter       = &kqueue.Filter{Name: "probe", Attach: attachProbe, Touch: touchProbe, Event: level}
+	unsafeFilter      = &kqueue.Filter{Name: "probe", Attach: attachProbe, Touch: touchProbe, Event: level, Unsafe: true}
+	gatedFilter       = gatedProbe(false)
+	unsafeGatedFilter = gatedProbe(true)
+)
+
+func level(td *machine.Thread, kn *kqueue.Knote, hint int64) bool {
+	kn.Data = kn.Hook.(*Probe).n
+	return kn.Data >= kn.WantData
+}
+
+func attachProbe(td *machine.Thread, kn *kqueue.Knote) error {
+	kn.Hook = kn.File()
+	return lowat(kn, kn.Want, kn.WantData, 1, math.MaxInt64)
+}
+
+func touchProbe(td *machine.Thread, kn *kqueue.Knote, kev *event.Kevent) error {
+	return lowat(kn, kev.Fflags, kev.Data, 1, math.MaxInt64)
+}
+
+func gatedProbe(unsafe bool) *kqueue.Filter {
+	return &kqueue.Filter{
+		Name:   "gated probe",
+		Unsafe: unsafe,
+		Blocks: true,
+		Attach: func(td *machine.Thread, kn *kqueue.Knote) error {
+			if err := kn.File().(*Probe).gate.pass(td, InAttach); err != nil {
+				return err
+			}
+			return attachProbe(td, kn)
+		},
+		Detach: func(td *machine.Thread, kn *kqueue.Knote) { kn.Hook.(*Probe).gate.pass(td, InDetach) },
+		Touch:  touchProbe,
+		Event: func(td *machine.Thread, kn *kqueue.Knote, hint int64) bool {
+			kn.Hook.(*Probe).gate.pass(td, InEvent)
+			return level(td, kn, hint)
+		},
+	}
+}

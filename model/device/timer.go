@@ -1,0 +1,196 @@
+package device
+
+import (
+	"math"
+	"syscall"
+	"time"
+
+	"github.com/kqlab/kqlab/model/event"
+	"github.com/kqlab/kqlab/model/kqueue"
+	"github.com/kqlab/kqlab/model/machine"
+)
+
+// timerFilter is EVFILT_TIMER. The data of an EV_ADD is a period, in
+// milliseconds or what one of NOTE_SECONDS, MSECONDS, USECONDS, NSECONDS says,
+// and counts from the change; with NOTE_ABSTIME it is an instant on the
+// machine's clock, and expires once. EV_ONESHOT expires once too. The event's
+// data is the expirations since it was last retrieved: EV_CLEAR is forced.
+// Ticks are counted while the knote is disabled, "the filter itself is not
+// disabled". (filt_timer)
+//
+// The manual page does not say what 0 is. As in FreeBSD (filt_timerattach) a
+// one-shot of 0 has expired when it is added, and a period of 0 is one unit. An
+// instant that has passed has expired when it is added.
+//
+// EV_ADD to a timer that exists starts it anew, and forgets expirations that
+// have not been retrieved.
+//
+// Errors, which leave a timer as it was: EINVAL if the data is negative, if
+// there is more than one unit or a bit that means nothing, or if the period or
+// instant is more than the clock can show, 292 years.
+var timerFilter = &kqueue.Filter{
+	Name:   "timer",
+	Clear:  true,
+	Blocks: true, // in Detach
+	Attach: func(td *machine.Thread, kn *kqueue.Knote) error {
+		t := &timer{src: kn.Source(), once: kn.Keep()&event.OneShot != 0}
+		t.callout = td.Machine().NewCallout("timer", td.Home(), t.expire)
+		kn.Hook = t
+		return t.start(td, kn.Want, kn.WantData)
+	},
+	Touch: func(td *machine.Thread, kn *kqueue.Knote, kev *event.Kevent) error {
+		if err := kn.Hook.(*timer).start(td, kev.Fflags, kev.Data); err != nil {
+			return err
+		}
+		kn.Want, kn.WantData = kev.Fflags, kev.Data
+		kn.Pending, kn.Data = 0, 0
+		return nil
+	},
+	Event: func(td *machine.Thread, kn *kqueue.Knote, hint int64) bool {
+		t := kn.Hook.(*timer)
+		kn.Pending += t.expired
+		t.expired = 0
+		kn.Data = kn.Pending
+		return kn.Pending > 0
+	},
+	Detach: func(td *machine.Thread, kn *kqueue.Knote) { kn.Hook.(*timer).end(td) },
+}
+
+// A timer is one knote's. All but the callout is guarded by src.
+//
+// Expirations are counted here, and the filter fetches them: a callout that
+// finds the knote busy leaves word to ask the filter again, and however often
+// it is asked each is counted once (bugs D25, O5).
+type timer struct {
+	src     *kqueue.Source
+	callout *machine.Callout
+	once    bool          // immutable: EV_ONESHOT
+	due     time.Duration // when it expires next; never if machine.Forever
+	period  time.Duration // from one expiry to the next; 0 if there is one only
+	expired int64         // and not yet fetched by the filter
+}
+
+// resolution is the least time from one run of a timer's callout to the next,
+// as a kernel has its tick. A shorter period expires as often as it should, but
+// several times at once; without it one with a period of a nanosecond would
+// take a CPU for itself.
+const resolution = 50 * time.Microsecond
+
+// start sets the timer and forgets what has expired. td is in the domain of
+// src, as in all functions here.
+func (t *timer) start(td *machine.Thread, f event.Fflags, data int64) error {
+	period, err := interval(f, data, t.once)
+	if err != nil {
+		return err
+	}
+	t.expired = 0
+	now := td.Now()
+	switch {
+	case f&event.NoteAbsTime != 0:
+		t.due, t.period = period, 0
+	case t.once:
+		t.due, t.period = after(now, period), 0
+	default:
+		t.due, t.period = after(now, period), period
+	}
+	t.run(td, now)
+	return nil
+}
+
+// interval returns the data of a timer as a duration.
+func interval(f event.Fflags, data int64, once bool) (time.Duration, error) {
+	unit := time.Millisecond
+	switch f &^ event.NoteAbsTime {
+	case 0, event.NoteMSeconds:
+	case event.NoteSeconds:
+		unit = time.Second
+	case event.NoteUSeconds:
+		unit = time.Microsecond
+	case event.NoteNSeconds:
+		unit = time.Nanosecond
+	default:
+		return 0, syscall.EINVAL
+	}
+	if data < 0 || data > math.MaxInt64/int64(unit) {
+		return 0, syscall.EINVAL
+	}
+	if data == 0 && !once && f&event.NoteAbsTime == 0 {
+		data = 1
+	}
+	return time.Duration(data) * unit, nil
+}
+
+// after returns the instant d from at on; one that the clock will never show
+// is machine.Forever.
+func after(at, d time.Duration) time.Duration {
+	if d > machine.Forever-at {
+		return machine.Forever
+	}
+	return at + d
+}
+
+// run counts what has expired by now and arms the callout for what comes next.
+// Periods are counted from the instants at which they were due: a timer that is
+// served late neither drifts nor loses a tick.
+func (t *timer) run(td *machine.Thread, now time.Duration) {
+	if t.due <= now {
+		if t.period == 0 {
+			t.expired++
+			t.due = machine.Forever
+		} else {
+			n := (now-t.due)/t.period + 1
+			t.expired += int64(n)
+			t.due = after(t.due, n*t.period)
+		}
+	}
+	if t.due == machine.Forever {
+		t.callout.Stop(td)
+		return
+	}
+	at := t.due
+	if t.period != 0 && t.period < resolution {
+		at = max(at, after(now, resolution))
+	}
+	t.callout.Reset(td, at)
+}
+
+// expire is the callout. That it runs is no more than a reason to look at the
+// clock: it may have waited for the domain while the timer was started anew, or
+// ended, and what it came for is not to be counted then.
+//
+//	EV_ADD, a new period        callout of the old one
+//	                            begins; waits for the domain
+//	forgets what has expired
+//	arms it for the new one
+//	leaves the domain
+//	                            enters; now < due: counts nothing
+func (t *timer) expire(td *machine.Thread) {
+	t.src.Enter(td)
+	t.run(td, td.Now())
+	if t.expired > 0 {
+		t.src.Post(td, 0)
+	}
+	t.src.Exit(td)
+}
+
+// end stops the timer for good. A callout that has begun may be waiting for the
+// domain that td is in, and would run when nobody expects it any more; so td
+// waits for its end, and must leave the domain to do so. (callout_terminate,
+// DragonFly b90e37ec76: bug D17)
+//
+//	EV_DELETE                   callout
+//	                            begins; waits for the domain
+//	stops it: too late
+//	leaves; EV_DELETE is over
+//	                            enters; arms itself anew   <- on what is gone
+func (t *timer) end(td *machine.Thread) {
+	t.due = machine.Forever
+	t.callout.Stop(td)
+	for t.callout.Running(td) {
+		td.Interlock(&t.callout.Ended)
+		if t.callout.Running(td) {
+			t.src.Sleep(td, machine.Forever)
+		}
+		td.Uninterlock()
+	}
+}

@@ -1,0 +1,266 @@
+// Package proc is the process: its descriptor table, and the system calls that
+// work on it. kevent(2) is one of them, since a kqueue is named by a
+// descriptor like any other file.
+//
+// A descriptor is a number for a [kqueue.File] from open, dup or dup2 until
+// close. A file may have many; it is released once, when the last is gone.
+// Each life of a number is a [kqueue.Desc] of its own, so a number that is used
+// again has nothing in common with what it stood for before.
+package proc
+
+import (
+	"syscall"
+	"time"
+
+	"github.com/kqlab/kqlab/model/event"
+	"github.com/kqlab/kqlab/model/kqueue"
+	"github.com/kqlab/kqlab/model/machine"
+)
+
+// MaxOpen is how many descriptors a process can have: numbers are below it.
+// (RLIMIT_NOFILE)
+const MaxOpen = 1 << 20
+
+// A Process has a table of descriptors. Any number of threads may use it at
+// once, as the threads of one process do. It implements [kqueue.Files].
+//
+// Its methods are system calls: they are called in no domain, and all but
+// Desc, File, Open and Dup may block for as long as a filter does.
+type Process struct {
+	k     *kqueue.Kernel
+	limit int // immutable: numbers are below it
+
+	mu    machine.Mutex
+	slots []slot // guarded by mu
+	free  int    // guarded by mu: no number below it is free
+}
+
+// A slot is what a number stands for at present; desc is nil if it is free.
+type slot struct {
+	desc *kqueue.Desc
+	file *open
+}
+
+// An open is a file and how many descriptors it has. (struct file, f_count)
+type open struct {
+	kqueue.File
+	refs int // guarded by the table's mu
+}
+
+// New returns a process without descriptors.
+func New(k *kqueue.Kernel) *Process {
+	p := &Process{k: k, limit: MaxOpen}
+	p.mu.Name = "descriptor table"
+	return p
+}
+
+// Open makes a descriptor for f, with the lowest number that is free, and
+// takes f over: it will be released after the last close. A file is opened
+// once, in one process; its further descriptors are made by Dup. (falloc)
+//
+// Errors: EINVAL if f is nil; EMFILE if the table is full. Then f is still the
+// caller's.
+func (p *Process) Open(td *machine.Thread, f kqueue.File) (fd int, err error) {
+	if f == nil {
+		return -1, syscall.EINVAL
+	}
+	p.mu.Lock(td)
+	fd, err = p.lowest()
+	if err == nil {
+		p.slots[fd] = slot{&kqueue.Desc{File: f}, &open{File: f, refs: 1}}
+	}
+	p.mu.Unlock(td)
+	return fd, err
+}
+
+// Kqueue makes a kqueue whose changes speak of this process's descriptors,
+// and a descriptor for it. Error: EMFILE. (kqueue(2))
+func (p *Process) Kqueue(td *machine.Thread) (fd int, err error) {
+	q := p.k.NewQueue(td, p)
+	fd, err = p.Open(td, q)
+	if err != nil {
+		q.Close(td)
+	}
+	return fd, err
+}
+
+// Kevent applies changes to the kqueue that descriptor kq stands for, and
+// takes events from it, waiting up to timeout: see [kqueue.Queue.Kevent] for
+// what it returns and for the other errors.
+//
+// Error: EBADF if kq is not open, and also if it is open but no kqueue. The
+// manual page says of EBADF "the specified descriptor is invalid", and every
+// BSD answers both with it (kern_event.c: sys_kevent, f_type != DTYPE_KQUEUE),
+// where a reader used to Linux expects EINVAL.
+//
+// If the last descriptor of the kqueue is closed meanwhile the call returns
+// EBADF too, sleeping or not (decision 10). If only kq is closed, and the
+// kqueue has another descriptor, the call goes on.
+func (p *Process) Kevent(td *machine.Thread, kq int, changes, events []event.Kevent, timeout time.Duration) (int, error) {
+	f, err := p.File(td, kq)
+	if err != nil {
+		return 0, err
+	}
+	q, ok := f.(*kqueue.Queue)
+	if !ok {
+		return 0, syscall.EBADF
+	}
+	return q.Kevent(td, changes, events, timeout)
+}
+
+// File returns the file that fd stands for, or EBADF. The file may be released
+// as soon as another thread closes fd; its methods must bear that.
+func (p *Process) File(td *machine.Thread, fd int) (kqueue.File, error) {
+	d, err := p.Desc(td, uint64(fd)) // a negative number is too large
+	if err != nil {
+		return nil, err
+	}
+	return d.File, nil
+}
+
+// Desc returns the life that number fd has now, or EBADF. It is what a change
+// of a kqueue of this process finds its file by.
+func (p *Process) Desc(td *machine.Thread, fd uint64) (*kqueue.Desc, error) {
+	var d *kqueue.Desc
+	p.mu.Lock(td)
+	if fd < uint64(len(p.slots)) {
+		d = p.slots[fd].desc
+	}
+	p.mu.Unlock(td)
+	if d == nil {
+		return nil, syscall.EBADF
+	}
+	return d, nil
+}
+
+// Dup makes another descriptor for the file of fd, with the lowest number that
+// is free. Knotes of fd are not the new number's. (dup(2))
+//
+// Errors: EBADF, EMFILE.
+func (p *Process) Dup(td *machine.Thread, fd int) (int, error) {
+	p.mu.Lock(td)
+	defer p.mu.Unlock(td)
+	from, err := p.at(fd)
+	if err != nil {
+		return -1, err
+	}
+	to, err := p.lowest()
+	if err != nil {
+		return -1, err
+	}
+	p.slots[to] = from.again()
+	return to, nil
+}
+
+// Dup2 makes number to a descriptor for the file of fd. If to is open it is
+// closed, in one step with its new use, so that no other open can have the
+// number in between; its knotes are gone when Dup2 returns (decision 9; without
+// that they would answer for the new file: DragonFly bug D11). If to is fd
+// nothing happens. (dup2(2))
+//
+// Error: EBADF if fd is not open, or if to is no number that a descriptor can
+// have.
+func (p *Process) Dup2(td *machine.Thread, fd, to int) error {
+	p.mu.Lock(td)
+	from, err := p.at(fd)
+	if err != nil || to < 0 || to >= p.limit {
+		p.mu.Unlock(td)
+		return syscall.EBADF
+	}
+	if fd == to {
+		p.mu.Unlock(td)
+		return nil
+	}
+	p.grow(to)
+	old := p.slots[to]
+	p.slots[to] = from.again()
+	last := old.drop()
+	p.mu.Unlock(td)
+	old.end(td, last)
+	return nil
+}
+
+// Close ends the life of fd: when it returns no kqueue has a knote of it, and
+// if it was the file's last descriptor the file has been released (decision
+// 9). The number is free at once. Of two threads that close the same number
+// one gets EBADF. (close(2), knote_fdclose)
+//
+// The table's lock is let go of first. Desc.Close waits for filters, and a
+// filter may wait for a thread that looks up a descriptor:
+//
+//	close(fd)                   another thread
+//	locks the table
+//	waits for a busy knote of fd
+//	                            is asking that knote's filter
+//	                            looks up a descriptor: waits for ever
+func (p *Process) Close(td *machine.Thread, fd int) error {
+	p.mu.Lock(td)
+	old, err := p.at(fd)
+	if err != nil {
+		p.mu.Unlock(td)
+		return err
+	}
+	p.slots[fd] = slot{}
+	p.free = min(p.free, fd)
+	last := old.drop()
+	p.mu.Unlock(td)
+	old.end(td, last)
+	return nil
+}
+
+// at returns the slot of an open number, with mu held.
+func (p *Process) at(fd int) (slot, error) {
+	if fd < 0 || fd >= len(p.slots) || p.slots[fd].desc == nil {
+		return slot{}, syscall.EBADF
+	}
+	return p.slots[fd], nil
+}
+
+// lowest returns the lowest free number, with mu held.
+func (p *Process) lowest() (int, error) {
+	fd := p.free
+	for fd < len(p.slots) && p.slots[fd].desc != nil {
+		fd++
+	}
+	if fd >= p.limit {
+		return -1, syscall.EMFILE
+	}
+	p.grow(fd)
+	p.free = fd
+	return fd, nil
+}
+
+// grow makes the table large enough for number fd, with mu held.
+func (p *Process) grow(fd int) {
+	for fd >= len(p.slots) {
+		p.slots = append(p.slots, make([]slot, fd+1-len(p.slots))...)
+		p.slots = p.slots[:cap(p.slots)]
+	}
+}
+
+// again is one more descriptor of the same file.
+func (s slot) again() slot {
+	s.file.refs++
+	return slot{&kqueue.Desc{File: s.file.File}, s.file}
+}
+
+// drop takes a descriptor off its file's count, and reports whether it was the
+// last.
+func (s slot) drop() (last bool) {
+	if s.desc == nil {
+		return false
+	}
+	s.file.refs--
+	return s.file.refs == 0
+}
+
+// end ends the life of a number that is out of the table, and then the file's.
+func (s slot) end(td *machine.Thread, last bool) {
+	if s.desc == nil {
+		return
+	}
+	s.desc.Close(td)
+	if last {
+		s.file.Release(td)
+	}
+}
