@@ -51,7 +51,7 @@ type Knote struct {
 	again   int32   // callouts that came while it was busy
 	hint    int64   // theirs
 
-	_ [56]byte // the halves are written by different CPUs
+	_ [40]byte // the halves are written by different CPUs; a knote is four lines
 
 	// The queue's half: guarded by q.place.
 
