@@ -101,8 +101,7 @@ func (d *Desc) end(td *machine.Thread, s *Source) {
 			s.await(td, kn)
 		default:
 			kn.state.end()
-			s.Exit(td)
-			clean(td, kn)
+			clean(td, kn, s.place)
 			s.Enter(td)
 		}
 		kn = s.notes.first // the list may have changed: look again

@@ -106,12 +106,11 @@ func (q *Queue) Close(td *machine.Thread) error {
 		kn.used++
 		move(td, q.place, kn.src.place)
 		if q.end(td, kn) {
-			kn.src.place.Exit(td)
-			clean(td, kn)
+			clean(td, kn, kn.place)
+			q.enter(td)
 		} else {
-			kn.src.place.Exit(td)
+			move(td, kn.place, q.place)
 		}
-		q.enter(td)
 	}
 	for q.dead != q.buried.Load(td) {
 		td.Interlock(&q.cleaned)
@@ -140,12 +139,13 @@ func (q *Queue) end(td *machine.Thread, kn *Knote) bool {
 }
 
 // clean removes a knote whose end the caller has committed, and nobody else
-// will. It is called in no domain. First the queue's half goes, so that nothing
+// will. td comes from the given place, or from none, and is in none on return.
+// First the queue's half goes, so that nothing
 // finds or lists it; then the filter and the source's list; then done is told
 // to all who wait. (knote_detach_and_drop)
-func clean(td *machine.Thread, kn *Knote) {
+func clean(td *machine.Thread, kn *Knote, from *Place) {
 	q, s := kn.q, kn.src
-	q.enter(td)
+	move(td, from, q.place)
 	wasListed := kn.link.die()
 	claimed := kn.link&claimed != 0
 	if wasListed {
@@ -216,6 +216,16 @@ func (l *ready) remove(kn *Knote) {
 		l.last = kn.qprev
 	} else {
 		kn.qnext.qprev = kn.qprev
+	}
+}
+
+// cut takes everything between before, or the head, and at off the list.
+func (l *ready) cut(before, at *Knote) {
+	at.qprev = before
+	if before == nil {
+		l.first = at
+	} else {
+		before.qnext = at
 	}
 }
 

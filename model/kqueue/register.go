@@ -122,7 +122,7 @@ func (q *Queue) make(td *machine.Thread, kev *event.Kevent, t *target) error {
 	if t.ops.Clear {
 		kn.keep |= event.Clear
 	}
-	kn.place, kn.quick = t.src.place, !t.ops.slow()
+	kn.place, kn.quick = t.src.place, !t.ops.slow() && !t.ops.counts
 	kn.state = busy
 	if kev.Flags&event.Disable != 0 {
 		kn.state |= disabled
@@ -145,12 +145,11 @@ func (q *Queue) make(td *machine.Thread, kev *event.Kevent, t *target) error {
 	kn.unbusy(td)
 	if err != nil {
 		kn.state.end()
+		clean(td, kn, s.place)
+		return err
 	}
 	s.place.Exit(td)
-	if err != nil {
-		clean(td, kn)
-	}
-	return err
+	return nil
 }
 
 // change applies a change to a knote that was found. td is in the queue's
@@ -174,8 +173,7 @@ func (q *Queue) change(td *machine.Thread, kn *Knote, kev *event.Kevent) (again 
 	case kev.Flags&event.Delete != 0:
 		kn.state.end()
 		kn.left++
-		s.place.Exit(td)
-		clean(td, kn)
+		clean(td, kn, s.place)
 		return false, nil
 	default:
 		err = kn.modify(td, kev)

@@ -102,7 +102,7 @@ func (p *pass) claim(td *machine.Thread, kn *Knote) *Knote {
 		case kn.link&claimed != 0:
 			p.met = true
 		case p.old > 0 && kn.among(p.events[:p.old]):
-		case kn.quick && kn.place == p.q.place && p.claimed == 0 && !kn.ops.counts:
+		case kn.quick && kn.place == p.q.place && p.claimed == 0:
 			p.put(kn, p.ask(td, kn))
 		default:
 			kn.link |= claimed
@@ -116,34 +116,37 @@ func (p *pass) claim(td *machine.Thread, kn *Knote) *Knote {
 
 // harvest is claim for the common case: level-triggered and EV_CLEAR knotes of
 // the queue's own domain. It does what p.ask and p.put would do and stops at
-// the first knote that needs more than that.
+// the first knote that needs more than that. It never leaves the domain, so it
+// can cut what it has passed off the list in one piece.
 func (p *pass) harvest(td *machine.Thread, kn *Knote) *Knote {
 	q, events, n := p.q, p.events, p.n
 	place := q.place
+	before, passed := kn.qprev, 0
 	for n < len(events) && kn.link == hashed|listed && kn.quick && kn.place == place &&
-		kn.keep&^event.Clear == 0 && kn.state&(gone|disabled) == 0 && !kn.ops.counts {
+		kn.keep&^event.Clear == 0 && kn.state&(gone|disabled) == 0 {
 		next := kn.qnext
 		kn.state &^= posted
+		passed++
 		hit := kn.ops.Event(td, kn, 0)
 		if hit {
-			e := &events[n]
+			fill(&events[n], kn)
 			n++
-			fill(e, kn)
-			if kn.keep == 0 {
-				kn.state |= fired | posted
-				q.ready.remove(kn)
-				q.ready.append(kn)
-				kn = next
-				continue
-			}
 		}
-		kn.state &^= fired
-		kn.link = hashed
-		q.ready.remove(kn)
-		q.n--
+		if hit && kn.keep == 0 {
+			kn.state |= fired | posted
+			q.ready.append(kn)
+			q.n++
+		} else {
+			kn.state &^= fired
+			kn.link = hashed
+		}
 		kn = next
 	}
-	p.n = n
+	if passed > 0 {
+		q.ready.cut(before, kn)
+		q.n -= passed
+		p.n = n
+	}
 	return kn
 }
 

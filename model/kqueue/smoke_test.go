@@ -13,14 +13,14 @@ import (
 
 type cell struct {
 	src *kqueue.Source
-	n   int64
+	n   int64; f *kqueue.Filter
 }
 
 func (c *cell) Source(f event.Filter) (*kqueue.Source, *kqueue.Filter, error) {
-	return c.src, &kqueue.Filter{Event: func(td *machine.Thread, kn *kqueue.Knote, hint int64) bool {
+	if c.f == nil { c.f = &kqueue.Filter{Event: func(td *machine.Thread, kn *kqueue.Knote, hint int64) bool {
 		kn.Data = c.n
 		return c.n > 0
-	}}, nil
+	}} }; return c.src, c.f, nil
 }
 func (c *cell) Sources() []*kqueue.Source { return []*kqueue.Source{c.src} }
 func (c *cell) Release(*machine.Thread)   {}

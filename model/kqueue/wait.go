@@ -78,7 +78,13 @@ func (q *Queue) wait(td *machine.Thread, events []event.Kevent, timeout time.Dur
 	sc := scratchOf(td)
 	var until time.Duration // once it is known
 	expired := timeout == 0
-	polled := false // interrupts have been handled during this call
+	if td.HasInterrupts() {
+		// What has come in the outside world is taken here, before the scan
+		// and not after it: an interrupt about what the changes of this call
+		// have found ready already then meets a posted knote. After the scan
+		// it would be a second activation, and EV_CLEAR would report twice.
+		td.Poll()
+	}
 	q.enter(td)
 	for {
 		if q.closed.Load(td) != 0 {
@@ -90,14 +96,6 @@ func (q *Queue) wait(td *machine.Thread, events []event.Kevent, timeout time.Dur
 		}
 		if q.n > 0 {
 			n = q.scan(td, sc, events, n)
-		}
-		if n < len(events) && !polled && (n > 0 || expired) && td.HasInterrupts() {
-			// There is room, and the outside world has not been asked yet.
-			polled = true
-			q.place.Exit(td)
-			td.Poll()
-			q.enter(td)
-			continue
 		}
 		if n > 0 || expired {
 			break
@@ -112,10 +110,14 @@ func (q *Queue) wait(td *machine.Thread, events []event.Kevent, timeout time.Dur
 		td.Interlock(&q.waiters)
 		err := q.place.Sleep(td, until)
 		q.asleep--
-		polled = true
 		if err != nil {
 			// Not a reason to leave yet: something may have come since.
 			expired = true
+			if td.HasInterrupts() {
+				q.place.Exit(td)
+				td.Poll()
+				q.enter(td)
+			}
 		} else if q.n == 0 {
 			td.Stats.Wasted++
 		}
@@ -123,7 +125,7 @@ func (q *Queue) wait(td *machine.Thread, events []event.Kevent, timeout time.Dur
 	q.place.Exit(td)
 	for i, kn := range sc.ends {
 		sc.ends[i] = nil
-		clean(td, kn)
+		clean(td, kn, nil)
 	}
 	sc.ends = sc.ends[:0]
 	finish(td)
