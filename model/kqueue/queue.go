@@ -19,6 +19,7 @@ type Queue struct {
 
 	table   hash   // guarded by place: its knotes by filter and ident
 	dead    uint32 // guarded by place: knotes taken out of the table by a cleaner that left
+	out     int    // guarded by place: knotes that are claimed
 	claims  int    // guarded by place: threads that wait for a claim to be settled
 	waiters machine.WaitChan
 	settled machine.WaitChan
@@ -176,7 +177,7 @@ func clean(td *machine.Thread, kn *Knote, from *Place) {
 	}
 	sc := scratchOf(td)
 	if kn.ops.counts {
-		sc.edges = append(sc.edges, edge{q, kn.Hook.(*Queue)})
+		sc.edges = append(sc.edges, edge{q, kn.desc.File.(*Queue)})
 	}
 	if quiet {
 		sc.free(kn)

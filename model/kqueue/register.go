@@ -200,24 +200,30 @@ func (kn *Knote) modify(td *machine.Thread, kev *event.Kevent) error {
 			kn.unbusy(td)
 		}
 		if err != nil {
+			if kn.again > 0 { // callouts, that came while the filter said no
+				kn.tell(td)
+			}
 			return err
 		}
 	}
 	if add {
 		kn.udata = kev.Udata
 	}
-	deliver := false
 	switch {
 	case kev.Flags&event.Disable != 0:
 		kn.state.disable()
-	case kev.Flags&(event.Enable|event.Add) != 0:
-		deliver = kn.state.enable()
-	}
-	if touch && kn.event(td, 0) && kn.state.fire() {
-		deliver = true
-	}
-	if deliver {
+	case kev.Flags&(event.Enable|event.Add) != 0 && kn.state.enable():
 		kn.src.deliver(td, kn)
 	}
+	if touch {
+		kn.tell(td)
+	}
 	return nil
+}
+
+// tell asks the filter and delivers the knote if it says yes.
+func (kn *Knote) tell(td *machine.Thread) {
+	if kn.event(td, 0) && kn.state.fire() {
+		kn.src.deliver(td, kn)
+	}
 }

@@ -23,13 +23,14 @@ const depth = 10
 // A scratch is what a thread's calls need and would otherwise allocate. It
 // belongs to the thread, so nothing guards it.
 type scratch struct {
-	mark   Knote // keeps the place of a walk of a source's list
 	frames [depth + 1]frame
-	level  int      // frames in use: a scan, and the prunings inside it
-	debts  []*Queue // watched queues posted to and not visited yet
-	edges  []edge   // watches that have ended and are still in the graph
-	ends   []*Knote // one-shots that the scan has ended and must clean
-	pool   *Knote   // freed knotes, by hnext
+	level  int              // frames in use: a scan, and the prunings inside it
+	marks  [depth + 1]Knote // each keeps the place of a walk of a source's list
+	walks  int              // marks in use: a walk that waits, and the visits paid meanwhile
+	debts  []*Queue         // watched queues posted to and not visited yet
+	edges  []edge           // watches that have ended and are still in the graph
+	ends   []*Knote         // one-shots that the scan has ended and must clean
+	pool   *Knote           // freed knotes, by hnext
 	pooled int
 }
 
@@ -61,8 +62,8 @@ func scratchOf(td *machine.Thread) *scratch {
 		return sc
 	}
 	sc := &scratch{}
-	sc.mark.state = marked
 	for i := range sc.frames {
+		sc.marks[i].state = marked
 		sc.frames[i].end.link = marker
 		sc.frames[i].cursor.link = marker
 	}
@@ -121,12 +122,11 @@ func pay(td *machine.Thread) {
 	for len(sc.debts) > 0 {
 		q := sc.debts[0]
 		sc.debts = append(sc.debts[:0], sc.debts[1:]...)
-		td.Stats.Enters++
-		q.place.Enter(td)
+		td.Debt = len(sc.debts)
+		q.enter(td)
 		q.src.Post(td, 0)
 		q.place.Exit(td)
 	}
-	td.Debt = 0
 }
 
 // finish does at the end of a call what could not be done inside a domain.

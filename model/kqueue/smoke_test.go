@@ -13,14 +13,18 @@ import (
 
 type cell struct {
 	src *kqueue.Source
-	n   int64; f *kqueue.Filter
+	n   int64
+	f   *kqueue.Filter
 }
 
 func (c *cell) Source(f event.Filter) (*kqueue.Source, *kqueue.Filter, error) {
-	if c.f == nil { c.f = &kqueue.Filter{Event: func(td *machine.Thread, kn *kqueue.Knote, hint int64) bool {
-		kn.Data = c.n
-		return c.n > 0
-	}} }; return c.src, c.f, nil
+	if c.f == nil {
+		c.f = &kqueue.Filter{Event: func(td *machine.Thread, kn *kqueue.Knote, hint int64) bool {
+			kn.Data = c.n
+			return c.n > 0
+		}}
+	}
+	return c.src, c.f, nil
 }
 func (c *cell) Sources() []*kqueue.Source { return []*kqueue.Source{c.src} }
 func (c *cell) Release(*machine.Thread)   {}

@@ -109,35 +109,41 @@ func (s *Source) Post(td *machine.Thread, hint int64) {
 // before it, and returns the first knote from there on that may be asked. Marks
 // and knotes that go are passed; nil is the end of the list.
 func (s *Source) awaitPassing(td *machine.Thread, kn *Knote) *Knote {
-	mark := &scratchOf(td).mark
-	mark.state = marked
+	sc := scratchOf(td)
+	mark := &sc.marks[sc.walks]
+	sc.walks++
 	s.notes.insertBefore(mark, kn)
-	for {
-		kn = mark.snext
-		switch {
-		case kn == nil:
-			s.notes.remove(mark)
-			return nil
-		case kn.state&(marked|gone) != 0:
+	for kn = mark.snext; kn != nil; kn = mark.snext {
+		if kn.state&(marked|gone) != 0 {
 			s.notes.remove(mark)
 			s.notes.insertAfter(mark, kn)
-		case kn.state&busy != 0:
+		} else if kn.state&busy != 0 {
 			s.await(td, kn)
-		default:
-			s.notes.remove(mark)
-			return kn
+		} else {
+			break
 		}
 	}
+	s.notes.remove(mark)
+	sc.walks--
+	return kn
 }
 
 // await sleeps once, until some busy knote of the source is free or a gone one
-// is done. td trusts nothing afterwards but that kn has not been freed.
+// is done. td trusts nothing afterwards but that kn has not been freed; and it
+// may not have slept at all. What td owes is paid first: the owner of kn may
+// wait for somebody whom only the visit will wake.
 func (s *Source) await(td *machine.Thread, kn *Knote) {
 	kn.waiters++
-	s.asked++
-	td.Interlock(&s.wait)
-	s.place.Sleep(td, machine.Forever)
-	s.asked--
+	if td.Debt != 0 {
+		move(td, s.place, nil)
+		pay(td)
+		move(td, nil, s.place)
+	} else {
+		s.asked++
+		td.Interlock(&s.wait)
+		s.place.Sleep(td, machine.Forever)
+		s.asked--
+	}
 	kn.waiters--
 }
 

@@ -39,6 +39,9 @@ func (q *Queue) Kevent(td *machine.Thread, changes, events []event.Kevent, timeo
 	for i := range changes {
 		kev := &changes[i]
 		err := q.register(td, kev)
+		if td.Debt != 0 {
+			pay(td) // before the next change, which may wait
+		}
 		if err == nil && kev.Flags&event.Receipt == 0 {
 			continue
 		}
