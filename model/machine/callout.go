@@ -87,6 +87,9 @@ func (c *Callout) stop(td *Thread) bool {
 // (callout_terminate; without the wait a callout that was only waiting for a
 // lock would touch what has been freed: DragonFly b90e37ec76.)
 func (c *Callout) Running(td *Thread) bool {
+	if td.vm != nil {
+		td.vm.step(td, PointCallout, c)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.running

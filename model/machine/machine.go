@@ -163,8 +163,8 @@ func (m *Machine) deadlock() error {
 		}
 		err.Sleepers = append(err.Sleepers, s)
 	}
-	if m.live.Load() != 0 {
-		return nil // an ordinary goroutine attached or woke somebody meanwhile
+	if m.live.Load() != 0 || m.going == 0 {
+		return nil // somebody attached, was woken, or ended meanwhile
 	}
 	sort.Slice(err.Sleepers, func(i, j int) bool { return err.Sleepers[i].Thread < err.Sleepers[j].Thread })
 	return err
