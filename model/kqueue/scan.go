@@ -36,7 +36,12 @@ func (q *Queue) scan(td *machine.Thread, sc *scratch, events []event.Kevent, n i
 	q.ready.append(&p.end)
 	for p.walk(td); p.met && p.n < len(events); p.walk(td) {
 		// With room left it waits for other scans to say what became of
-		// what they claimed: it may be ready still. It holds no claim.
+		// what they claimed: it may be ready still. It holds no claim. They
+		// may have said so while this one was out at its own claims' sources;
+		// then nobody is left to wake it, and it looks at once.
+		if q.out == 0 {
+			continue
+		}
 		td.Stats.ClaimWaits++
 		q.claims++
 		td.Interlock(&q.settled)
@@ -108,6 +113,7 @@ func (p *pass) claim(td *machine.Thread, kn *Knote) *Knote {
 			kn.link |= claimed
 			p.claims[p.claimed].kn = kn
 			p.claimed++
+			p.q.out++
 		}
 		kn = next
 	}
@@ -189,6 +195,7 @@ func (p *pass) settle(td *machine.Thread) {
 		p.put(c.kn, c.v)
 		c.kn = nil
 	}
+	p.q.out -= p.claimed
 	p.claimed = 0
 	if p.q.claims != 0 {
 		td.Wakeup(&p.q.settled)
