@@ -1,0 +1,184 @@
+// Package cli is the command line of kqlab. A program of its own adds a
+// strategy to every verb with
+//
+//	func main() { cli.Main(strategies.Entry{Name: "mine", Doc: "...", New: New}) }
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kqlab/kqlab/strategies"
+)
+
+// The exit statuses of every verb.
+const (
+	exitOK          = 0
+	exitWrong       = 1   // a strategy is wrong, or the run could not be made
+	exitUsage       = 2   // bad usage
+	exitInterrupted = 130 // ended by a signal: 128 + SIGINT, as shells have it
+)
+
+// Main runs the command line of the process and exits with its status: 0 all
+// right, 1 a strategy is wrong, 2 bad usage, 130 interrupted. The extra
+// strategies stand beside those of [strategies.All] in every verb. It starts
+// the program again, with the same extra strategies, to try each strategy in a
+// process of its own, so it must be called before the program does anything
+// else with its arguments.
+func Main(extra ...strategies.Entry) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// After the first signal the next one kills, in case the end takes long.
+	context.AfterFunc(ctx, stop)
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr, extra...))
+}
+
+// Run runs one command line without its program name, writes to the two given
+// streams and returns the exit status, as Main does for the process.
+func Run(args []string, stdout, stderr io.Writer, extra ...strategies.Entry) int {
+	return run(context.Background(), args, stdout, stderr, extra...)
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer, extra ...strategies.Entry) int {
+	a := &app{
+		program: program(),
+		entries: append(append([]strategies.Entry{}, strategies.All...), extra...),
+		stdout:  stdout,
+		stderr:  stderr,
+		args:    args,
+	}
+	err := a.vet(extra)
+	if err == nil {
+		root := a.root()
+		root.SetArgs(args)
+		err = root.ExecuteContext(ctx)
+	}
+	var bad *usageError
+	var wrong *wrongError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errInterrupted):
+		fmt.Fprintf(stderr, "%s: %v\n", a.program, err)
+		return exitInterrupted
+	case errors.As(err, &bad):
+		fmt.Fprintf(stderr, "%s: %v\n", a.program, err)
+		if bad.verb != "" {
+			fmt.Fprintf(stderr, "see: %s --help\n", bad.verb)
+		}
+		return exitUsage
+	case errors.As(err, &wrong):
+		wrong.print(stderr, newPaint(stderr))
+		return exitWrong
+	default:
+		fmt.Fprintf(stderr, "%s: %v\n", a.program, err)
+		return exitWrong
+	}
+}
+
+// An app is one command line being run.
+type app struct {
+	program        string // how the user starts us
+	entries        []strategies.Entry
+	stdout, stderr io.Writer
+	args           []string
+}
+
+var errInterrupted = errors.New("interrupted")
+
+// program is what a user types to start this program. A binary that go run has
+// built is gone afterwards, so there it is go run and the package's path.
+func program() string {
+	exe, err := os.Executable()
+	if err == nil && strings.Contains(filepath.ToSlash(exe), "/go-build") {
+		if info, ok := debug.ReadBuildInfo(); ok && info.Path != "" && !strings.HasSuffix(info.Path, ".test") {
+			return "go run " + info.Path
+		}
+	}
+	return filepath.Base(os.Args[0])
+}
+
+// vet refuses extra strategies whose names cannot stand in flags and tables.
+func (a *app) vet(extra []strategies.Entry) error {
+	seen := map[string]bool{control.Name: true}
+	for _, e := range strategies.All {
+		seen[e.Name] = true
+	}
+	for _, e := range extra {
+		switch {
+		case e.Name == "" || strings.ContainsFunc(e.Name, func(r rune) bool {
+			return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '_'
+		}):
+			return usage("", "a strategy is named %q; want lower-case letters, digits, - and _", e.Name)
+		case seen[e.Name]:
+			return usage("", "two strategies are named %q; give yours another name", e.Name)
+		case e.New == nil:
+			return usage("", "strategy %q has no New", e.Name)
+		}
+		seen[e.Name] = true
+	}
+	return nil
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   a.program,
+		Short: "compare locking strategies of one kqueue: which are right, and what each costs",
+		Long: `kqlab runs one kqueue, modelled on that of DragonFly BSD, under interchangeable
+locking strategies. It says which of them are right and what each costs.
+
+Exit status of every verb: 0 all right; 1 a strategy is wrong; 2 bad usage;
+130 interrupted by a signal (what was measured is written, marked partial).`,
+		Example: a.examples(
+			"compare                          all strategies, within a minute",
+			"bench --strategies giant single  one workload under one strategy",
+			"list                             strategies, workloads, goals"),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		var verbs []string
+		for _, c := range cmd.Commands() {
+			if c.IsAvailableCommand() && c.Name() != "help" && c.Name() != "completion" {
+				verbs = append(verbs, c.Name())
+			}
+		}
+		return unknown(a.program, "verb", args[0], verbs)
+	}
+	root.SetFlagErrorFunc(flagError)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	root.AddCommand(a.compareVerb(), a.benchVerb(), a.stressVerb(), a.listVerb(), a.childVerb())
+	return root
+}
+
+// examples puts the name of the program before each line.
+func (a *app) examples(lines ...string) string {
+	for i, l := range lines {
+		lines[i] = "  " + a.program + " " + l
+	}
+	return strings.Join(lines, "\n")
+}
+
+// find returns the strategies that the user has named, in that order, or, if
+// none is named, all. The control may be named.
+func (a *app) find(verb string, names []string) ([]strategies.Entry, error) {
+	if names == nil {
+		return a.entries, nil
+	}
+	all := append(append([]strategies.Entry{}, a.entries...), control)
+	return pick(verb, "strategy", names, all, func(e strategies.Entry) string { return e.Name })
+}

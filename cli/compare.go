@@ -1,0 +1,124 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kqlab/kqlab/bench"
+	"github.com/kqlab/kqlab/strategies"
+)
+
+const (
+	// compareBudget leaves room below a minute for the build that go run makes.
+	compareBudget = 45 * time.Second
+	// checkShare is the part of the budget that goes to the stress test.
+	checkShare = 0.2
+)
+
+func (a *app) compareVerb() *cobra.Command {
+	var f runFlags
+	out := "report-" + time.Now().Format("20060102-150405")
+	cmd := &cobra.Command{
+		Use:   "compare",
+		Short: "say which strategies are right and what each costs, and write a report",
+		Long: `Compare tries each strategy under concurrent stress, each in a process of its own
+with a deadline, and beside them the control "none", which locks nothing and must
+be caught. Then it measures what those found right cost, and writes a folder:
+
+  index.html      the report, with plots; one file, needs nothing else
+  results.jsonl   the figures, a record a line
+  bench.txt       the figures in the Go benchmark format, for benchstat
+  verdicts.jsonl  the verdicts, a record a line
+
+With --format json or bench standard output has these records and nothing else,
+the same as in results.jsonl or bench.txt.
+
+Exit status: 0 all right; 1 a strategy is wrong, or the control was not caught;
+2 bad usage; 130 interrupted (what was measured is written, marked partial).`,
+		Args: noArgs,
+		Example: a.examples(
+			"compare                                     everything, within a minute",
+			"compare --budget 10m --out report-long      the same, with a smaller spread",
+			"compare --strategies giant,pcpu             two strategies",
+			"compare --workloads single,pipetest         two workloads",
+			"compare --format json > results.jsonl       records, for programs"),
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		verb := cmd.CommandPath()
+		if err := checkFormat(cmd, f.format, formatTable, formatJSON, formatBench); err != nil {
+			return err
+		}
+		if err := checkBudget(cmd, f.budget); err != nil {
+			return err
+		}
+		entries, err := a.find(verb, f.strategyNames(cmd))
+		if err != nil {
+			return err
+		}
+		r := &result{app: a, seed: f.seed, began: time.Now(), workloads: bench.Workloads()}
+		if names := given(cmd, "workloads", f.workloads); names != nil {
+			if r.workloads, err = pickWorkloads(verb, names); err != nil {
+				return err
+			}
+		}
+		if f.out == "" {
+			return usage(verb, "--out is empty: want the name of a folder")
+		}
+		rep, err := a.openReport(cmd, f.out)
+		if err != nil {
+			return err
+		}
+		defer rep.abandon()
+
+		tried := entries
+		planted := !slices.ContainsFunc(entries, func(e strategies.Entry) bool { return e.Name == control.Name })
+		if planted {
+			tried = append(slices.Clone(entries), control)
+		}
+		bar := newBar(a.stderr)
+		defer bar.clear()
+		each := time.Duration(checkShare * float64(f.budget) / float64(len(tried)))
+		for i, e := range tried {
+			n := float64(len(tried))
+			bar.span(checkShare*float64(i)/n, checkShare*float64(i+1)/n, each, "stress "+e.Name)
+			v, err := a.try(cmd.Context(), e, f.seed, each, 0)
+			if err != nil {
+				return err
+			}
+			r.verdicts = append(r.verdicts, v)
+			if v.Unfinished {
+				break
+			}
+		}
+		left := max(f.budget-time.Since(r.began), f.budget/2)
+		if err := r.measure(cmd.Context(), bar, checkShare, entries, left); err != nil {
+			return err
+		}
+		r.goals = bench.Goals(r.records)
+		bar.clear()
+
+		// The goals stand in the report; here they would bury the answer.
+		goals := r.goals
+		r.goals = nil
+		if err := r.print(f.format, true); err != nil {
+			return err
+		}
+		r.goals = goals
+		if err := rep.write(r); err != nil {
+			return err
+		}
+		say := a.stdout
+		if f.format != formatTable {
+			say = a.stderr
+		}
+		fmt.Fprintf(say, "report: %s\n", rep.index())
+		return r.outcome(planted)
+	}
+	f.add(cmd, compareBudget, "time for all of it", out)
+	cmd.Flags().StringSliceVar(&f.workloads, "workloads", nil, "workloads to measure, such as single,pipetest; all if not given")
+	cmd.Flags().Lookup("out").DefValue = "report-DATE-TIME"
+	return cmd
+}

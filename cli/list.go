@@ -1,0 +1,101 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kqlab/kqlab/bench"
+)
+
+// A listed is one thing that a flag or an argument can name.
+type listed struct {
+	Kind string `json:"kind"`
+	Name string `json:"name"`
+	Doc  string `json:"doc"`
+}
+
+// The kinds, as arguments of list.
+var kinds = []string{"strategies", "workloads", "formats"}
+
+func (a *app) listVerb() *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:   "list [strategies|workloads|formats]",
+		Short: "what can be named: strategies, workloads, formats",
+		Long: `List prints every name that --strategies, --workloads, --format and the arguments
+of bench and stress take, with a line on each.
+
+Exit status: 0, or 2 on bad usage.`,
+		Example: a.examples(
+			"list",
+			"list workloads",
+			"list --format json strategies"),
+		Args:      cobra.ArbitraryArgs,
+		ValidArgs: kinds,
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := checkFormat(cmd, format, formatTable, formatJSON); err != nil {
+			return err
+		}
+		if len(args) == 0 {
+			args = kinds
+		}
+		chosen, err := pick(cmd.CommandPath(), "kind", args, kinds, func(s string) string { return s })
+		if err != nil {
+			return err
+		}
+		p := newPaint(a.stdout)
+		enc := json.NewEncoder(a.stdout)
+		for i, kind := range chosen {
+			var g grid
+			for _, l := range a.list(kind) {
+				if format == formatJSON {
+					if err := enc.Encode(l); err != nil {
+						return err
+					}
+					continue
+				}
+				name := left("  " + l.Name)
+				name.paint = p.bold
+				doc := left(l.Doc)
+				doc.paint = func(s string) string { return s }
+				g = append(g, []cell{name, doc})
+			}
+			if format == formatJSON {
+				continue
+			}
+			if i > 0 {
+				fmt.Fprintln(a.stdout)
+			}
+			fmt.Fprintln(a.stdout, kind)
+			g.print(a.stdout, p)
+		}
+		return nil
+	}
+	cmd.Flags().StringVar(&format, "format", formatTable, "table or json")
+	return cmd
+}
+
+func (a *app) list(kind string) []listed {
+	var all []listed
+	add := func(name, doc string) { all = append(all, listed{kind, name, doc}) }
+	switch kind {
+	case "strategies":
+		for _, e := range a.entries {
+			add(e.Name, e.Doc)
+		}
+		add(control.Name, control.Doc)
+	case "workloads":
+		for _, w := range bench.Workloads() {
+			add(w.Name, w.Doc)
+		}
+		add(goalsName, "not a workload: all those that the goals need, and how far each goal is reached")
+	case "formats":
+		add(formatTable, "for people")
+		add(formatJSON, "a record a line, for programs")
+		add(formatBench, "the Go benchmark format, for benchstat")
+	}
+	return all
+}

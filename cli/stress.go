@@ -1,0 +1,171 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kqlab/kqlab/strategies"
+	"github.com/kqlab/kqlab/strategies/strategytest/stress"
+)
+
+// The properties that the stress test checks, as the tables name them.
+const properties = "conservation, at most once, nothing after the end, no lost wakeup"
+
+// grace is how long the last round of a child may go on after its time.
+const grace = 5 * time.Second
+
+func (a *app) stressVerb() *cobra.Command {
+	var budget time.Duration
+	var seed uint64
+	var rounds int
+	var format string
+	cmd := &cobra.Command{
+		Use:   "stress [STRATEGY...]",
+		Short: "try strategies under concurrent load, each in a process of its own",
+		Long: `Stress runs threads that register, post, harvest and close at random under each
+strategy (all, if none is named) and checks: ` + properties + `.
+
+The interleaving is the machine's own and not in the seed, so a finding may take
+several rounds to show again.
+
+Each strategy runs in a process of its own with a deadline, so one that hangs or
+crashes is caught too, and named. Round r uses seed + r. In a binary built with
+-race (go run -race; needs cgo and gcc) a data race is caught as well.
+
+Exit status: 0 no finding; 1 a strategy is wrong; 2 bad usage; 130 interrupted.`,
+		Example: a.examples(
+			"stress                          all strategies, 2 s each",
+			"stress --budget 1m pcpu         one strategy, longer",
+			"stress --seed 7 --rounds 1 pcpu one round"),
+	}
+	cmd.Args = cobra.ArbitraryArgs
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := checkFormat(cmd, format, formatTable, formatJSON); err != nil {
+			return err
+		}
+		if err := checkBudget(cmd, budget); err != nil {
+			return err
+		}
+		if rounds < 0 || rounds > 1e6 {
+			return usage(cmd.CommandPath(), "--rounds %d: want 0 (as many as the budget allows) to 1000000", rounds)
+		}
+		if len(args) == 0 {
+			args = nil
+		}
+		entries, err := a.find(cmd.CommandPath(), args)
+		if err != nil {
+			return err
+		}
+		bar := newBar(a.stderr)
+		defer bar.clear()
+		var verdicts []*verdict
+		for i, e := range entries {
+			bar.span(float64(i)/float64(len(entries)), float64(i+1)/float64(len(entries)), budget, "stress "+e.Name)
+			v, err := a.try(cmd.Context(), e, seed, budget, rounds)
+			if err != nil {
+				return err
+			}
+			verdicts = append(verdicts, v)
+			if v.Unfinished {
+				break
+			}
+		}
+		bar.clear()
+		if format == formatJSON {
+			enc := json.NewEncoder(a.stdout)
+			for _, v := range verdicts {
+				if err := enc.Encode(v); err != nil {
+					return err
+				}
+			}
+		} else {
+			printVerdicts(a.stdout, verdicts, newPaint(a.stdout))
+		}
+		return judge(verdicts, false)
+	}
+	f := cmd.Flags()
+	f.DurationVar(&budget, "budget", 2*time.Second, "time for each strategy")
+	f.IntVar(&rounds, "rounds", 0, "rounds for each strategy; 0 is as many as the budget allows")
+	f.Uint64Var(&seed, "seed", 1, "seed of the first round")
+	f.StringVar(&format, "format", formatTable, "table or json")
+	return cmd
+}
+
+func checkBudget(cmd *cobra.Command, budget time.Duration) error {
+	if budget < 10*time.Millisecond || budget > 24*time.Hour {
+		return usage(cmd.CommandPath(), "--budget %v: want 10ms to 24h", budget)
+	}
+	return nil
+}
+
+const (
+	childVerb = "try-here"
+	// childRefusal begins what a child says if the fault is in its command
+	// line and not in the strategy.
+	childRefusal = childVerb + ": "
+)
+
+// childVerb tries one strategy in this process and writes [progress] lines.
+func (a *app) childVerb() *cobra.Command {
+	var name string
+	var seed uint64
+	var budget time.Duration
+	var rounds int
+	cmd := &cobra.Command{Use: childVerb, Hidden: true, Args: noArgs}
+	cmd.Flags().StringVar(&name, "strategy", "", "strategy to try")
+	cmd.Flags().Uint64Var(&seed, "seed", 1, "seed of the first round")
+	cmd.Flags().DurationVar(&budget, "budget", time.Second, "time")
+	cmd.Flags().IntVar(&rounds, "rounds", 0, "rounds")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		found, err := a.find("", []string{name})
+		if err != nil {
+			fmt.Fprint(a.stderr, childRefusal)
+			return err
+		}
+		if rounds == 0 {
+			rounds = math.MaxInt
+		} else {
+			budget = math.MaxInt64
+		}
+		watchParent()
+		return rehearse(a.stdout, found[0], seed, time.Now().Add(budget), rounds)
+	}
+	return cmd
+}
+
+// rehearse runs rounds until the end or the first finding.
+func rehearse(w io.Writer, e strategies.Entry, seed uint64, end time.Time, rounds int) error {
+	enc := json.NewEncoder(w)
+	var p progress
+	for range rounds {
+		p.Seed = seed + uint64(p.Rounds)
+		rep, err := stress.Run(stress.Options{New: e.New, Strategy: e.Name, Seed: p.Seed})
+		p.Operations += uint64(rep.Operations)
+		p.Events += uint64(rep.Events)
+		p.Rounds++
+		var f *stress.Finding
+		switch {
+		case errors.As(err, &f):
+			p.Finding = f.Property + " violated: " + f.Detail
+		case err != nil:
+			p.Finding = err.Error()
+		}
+		if eerr := enc.Encode(p); eerr != nil {
+			return eerr
+		}
+		if err != nil {
+			os.Exit(exitWrong) // threads of the round may still run
+		}
+		if !time.Now().Before(end) {
+			break
+		}
+	}
+	return nil
+}
