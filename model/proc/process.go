@@ -41,10 +41,18 @@ type slot struct {
 	file *open
 }
 
-// An open is a file and how many descriptors it has. (struct file, f_count)
+// An open is a file and how many descriptors it has. One that is being closed
+// counts until its knotes are gone: if it counted no more once it is out of the
+// table, the file could go before they do. (struct file, f_count)
+//
+//	close(a)                    close(b), a dup of a
+//	takes a out: one left
+//	                            takes b out: none left
+//	                            b's knotes; releases the file
+//	a's knotes                  <- detached from what is gone
 type open struct {
 	kqueue.File
-	refs int // guarded by the table's mu
+	refs machine.Uint32
 }
 
 // New returns a process without descriptors.
@@ -67,7 +75,7 @@ func (p *Process) Open(td *machine.Thread, f kqueue.File) (fd int, err error) {
 	p.mu.Lock(td)
 	fd, err = p.lowest()
 	if err == nil {
-		p.slots[fd] = slot{&kqueue.Desc{File: f}, &open{File: f, refs: 1}}
+		p.slots[fd] = slot{nil, &open{File: f}}.again(td)
 	}
 	p.mu.Unlock(td)
 	return fd, err
@@ -148,7 +156,7 @@ func (p *Process) Dup(td *machine.Thread, fd int) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	p.slots[to] = from.again()
+	p.slots[to] = from.again(td)
 	return to, nil
 }
 
@@ -173,10 +181,9 @@ func (p *Process) Dup2(td *machine.Thread, fd, to int) error {
 	}
 	p.grow(to)
 	old := p.slots[to]
-	p.slots[to] = from.again()
-	last := old.drop()
+	p.slots[to] = from.again(td)
 	p.mu.Unlock(td)
-	old.end(td, last)
+	old.end(td)
 	return nil
 }
 
@@ -202,9 +209,8 @@ func (p *Process) Close(td *machine.Thread, fd int) error {
 	}
 	p.slots[fd] = slot{}
 	p.free = min(p.free, fd)
-	last := old.drop()
 	p.mu.Unlock(td)
-	old.end(td, last)
+	old.end(td)
 	return nil
 }
 
@@ -238,29 +244,20 @@ func (p *Process) grow(fd int) {
 	}
 }
 
-// again is one more descriptor of the same file.
-func (s slot) again() slot {
-	s.file.refs++
+// again makes one more descriptor for the file of s, with mu held.
+func (s slot) again(td *machine.Thread) slot {
+	s.file.refs.Add(td, 1)
 	return slot{&kqueue.Desc{File: s.file.File}, s.file}
 }
 
-// drop takes a descriptor off its file's count, and reports whether it was the
-// last.
-func (s slot) drop() (last bool) {
-	if s.desc == nil {
-		return false
-	}
-	s.file.refs--
-	return s.file.refs == 0
-}
-
-// end ends the life of a number that is out of the table, and then the file's.
-func (s slot) end(td *machine.Thread, last bool) {
+// end ends the life of a number that is out of the table, and the file's with
+// its last. A number that was free has none.
+func (s slot) end(td *machine.Thread) {
 	if s.desc == nil {
 		return
 	}
 	s.desc.Close(td)
-	if last {
+	if s.file.refs.Add(td, ^uint32(0)) == 0 {
 		s.file.Release(td)
 	}
 }
