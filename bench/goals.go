@@ -1,5 +1,11 @@
 package bench
 
+import (
+	"fmt"
+	"math"
+	"slices"
+)
+
 // A Goal is a bound on a ratio, and what was reached.
 type Goal struct {
 	Number   int     `json:"goal"`     // as in the list of goals
@@ -11,5 +17,127 @@ type Goal struct {
 	Reached  bool    `json:"reached"`
 }
 
-// Goals returns the goals that the records have figures for.
-func Goals(recs []Record) []Goal { return nil }
+func (g Goal) String() string {
+	relation, verdict := "at most", "missed"
+	if g.AtLeast {
+		relation = "at least"
+	}
+	if g.Reached {
+		verdict = "reached"
+	}
+	return fmt.Sprintf("goal %d, %s: %s: %.3g, want %s %.3g: %s", g.Number, g.Strategy, g.Text, g.Ratio, relation, g.Bound, verdict)
+}
+
+// bounds are the goals that not all strategies share, by strategy.
+var bounds = map[string]struct{ stays, visits, pipes, speedup, note float64 }{
+	"giant":       {stays: 1.8, pipes: 8},
+	"globaltoken": {stays: 2},
+	"pcpu":        {stays: 1.1, visits: 2.1, pipes: 12, speedup: 1.85, note: 0.4},
+	"finegrained": {stays: 3.4, speedup: 1.85},
+	"lockfree":    {stays: 3.6, speedup: 1.85},
+}
+
+const (
+	everyPipes = 5     // pipetest against epoll, for every strategy
+	noAllocs   = 0.005 // an event: what prints as 0; the runtime itself allocates now and then
+)
+
+// Goals returns the goals that the records have figures for: 1, 2, 4, 6, 7, 9
+// and 10 of the project's list, each for every strategy that it speaks of.
+// Where a goal speaks of several parameter sets, the ratio is the worst of
+// those that were measured.
+func Goals(recs []Record) []Goal {
+	f := find(recs)
+	var goals []Goal
+	var names []string
+	for i := range recs {
+		if n := recs[i].Strategy; n != "" && !slices.Contains(names, n) {
+			names = append(names, n)
+		}
+	}
+	atMost := func(number int, name, text string, ratio, bound float64) {
+		if !math.IsNaN(ratio) && bound > 0 {
+			goals = append(goals, Goal{number, text, name, ratio, bound, false, ratio <= bound})
+		}
+	}
+	atLeast := func(number int, name, text string, ratio, bound float64) {
+		if !math.IsNaN(ratio) && bound > 0 {
+			goals = append(goals, Goal{number, text, name, ratio, bound, true, ratio >= bound})
+		}
+	}
+	ns := func(workload, name string, params map[string]any) float64 {
+		return f.median(workload, params, name, "ns/event")
+	}
+	op := func(op string) float64 { return ns("reference", "", map[string]any{"op": op}) }
+	m := op("mutex")
+	each := func(number func(name string)) {
+		for _, name := range names {
+			number(name)
+		}
+	}
+
+	each(func(name string) {
+		b := bounds[name]
+		atMost(1, name, "single, batch 64, ÷ M", ns("single", name, map[string]any{"batch": 64})/m, b.stays)
+		atMost(1, name, "single, batch 64, a visit a call, ÷ M", ns("single", name, map[string]any{"batch": 64, "thread": "visits"})/m, b.visits)
+	})
+	each(func(name string) {
+		atLeast(2, name, "epoll on real pipes ÷ pipetest", f.worst("pipetest", name, "epoll-pipes", true), max(everyPipes, bounds[name].pipes))
+		few, many := pipeParams(100, 1), pipeParams(9900, 1)
+		atMost(2, name, "pipetest, 9,900 pipes ÷ 100 pipes", ns("pipetest", name, many)/ns("pipetest", name, few), 1.2)
+	})
+	each(func(name string) {
+		atLeast(4, name, "disjoint, two threads ÷ one", f.median("disjoint", map[string]any{"batch": 64, "threads": 2}, name, "speedup"), bounds[name].speedup)
+	})
+	each(func(name string) {
+		atMost(6, name, "wake ÷ a channel hand-off", ns("wake", name, map[string]any{"cpus": 1})/op("channel"), 1.6)
+	})
+	each(func(name string) {
+		atMost(7, name, "churn ÷ EPOLL_CTL_ADD and DEL", ns("churn", name, map[string]any{"others": 64})/op("epoll_ctl"), 1.0/8)
+		atMost(7, name, "churn, allocations an event", f.most([]string{"churn"}, name, "allocs/event"), noAllocs)
+		atMost(7, name, "fanout, 64 queues, ÷ M", ns("fanout", name, map[string]any{"queues": 64})/m, bounds[name].note)
+	})
+	each(func(name string) {
+		atMost(9, name, "hostpipe ÷ epoll with FIONREAD", f.worst("hostpipe", name, "fionread-pipes", false), 1.15)
+	})
+	each(func(name string) {
+		atMost(10, name, "allocations an event, on the path that has most", f.most(f.workloads, name, "allocs/event"), noAllocs)
+	})
+	return goals
+}
+
+// worst returns the worst ratio of a workload over pipes to a rival at the same
+// size: the smallest of rival over strategy, or the largest of strategy over
+// rival.
+func (f *finder) worst(workload, name, op string, rivalFirst bool) float64 {
+	worst := math.NaN()
+	for i := range f.all {
+		r := &f.all[i]
+		if r.Workload != workload || r.Strategy != name || r.Metric != "ns/event" {
+			continue
+		}
+		rival := f.median("reference", with(r.Parameters, "op", op), "", "ns/event")
+		x := r.Median / rival
+		if rivalFirst {
+			x = rival / r.Median
+		}
+		switch {
+		case math.IsNaN(x):
+		case math.IsNaN(worst), rivalFirst && x < worst, !rivalFirst && x > worst:
+			worst = x
+		}
+	}
+	return worst
+}
+
+// most returns the largest median of a metric over some workloads.
+func (f *finder) most(workloads []string, name, metric string) float64 {
+	most := math.NaN()
+	for i := range f.all {
+		r := &f.all[i]
+		if r.Strategy == name && r.Metric == metric && slices.Contains(workloads, r.Workload) && !(r.Median <= most) {
+			most = r.Median
+		}
+	}
+	return most
+}

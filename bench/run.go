@@ -2,8 +2,15 @@ package bench
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/kqlab/kqlab/model/kqueue"
+	"github.com/kqlab/kqlab/model/machine"
 	"github.com/kqlab/kqlab/strategies"
 )
 
@@ -11,6 +18,19 @@ import (
 type Workload struct {
 	Name string // lower case, no spaces
 	Doc  string // one line; says what an event is
+
+	shapes []shape
+	rivals []shape // references that this workload is compared with
+}
+
+// A shape is one parameter set of a workload.
+type shape struct {
+	params map[string]any
+	core   bool // measured also when time is short
+	most   int  // events in a stretch; 0 is no limit
+	run    func(t *trial) error
+	// fits says why this process cannot run the shape, if so.
+	fits func() error
 }
 
 // Options say what Run measures.
@@ -24,9 +44,236 @@ type Options struct {
 	Note     func(string)                       // told what was left out, and why; may be nil
 }
 
+const (
+	// defaultBudget is the time for one workload. It leaves room for a slow
+	// machine: a workload is to end within 40 s.
+	defaultBudget = 20 * time.Second
+	// scant is the budget for one shape of one strategy below which the
+	// shapes that are not core are left out.
+	scant = 100 * time.Millisecond
+
+	mostRounds   = 11
+	goodRounds   = 7 // not fewer than these while a slice is longer than shortSlice
+	leastRounds  = 3
+	shortSlice   = 2 * time.Millisecond
+	longSlice    = 40 * time.Millisecond // a longer stretch says no more
+	leastEvents  = 32
+	progressFull = 1000 // Progress counts thousandths of the run
+)
+
 // Workloads returns all workloads, in the order in which they are printed.
-func Workloads() []*Workload { return nil }
+func Workloads() []*Workload {
+	return []*Workload{single, disjoint, crosscore, shared, fanout, churn, wake, blockingfilter, pipetest, hostpipe}
+}
+
+// An item is one thing that each round measures once.
+type item struct {
+	workload string
+	shape    *shape
+	entry    *strategies.Entry // nil for a reference
+	control  bool              // the second measurement of a strategy, for a/a
+
+	cost   time.Duration // for one event
+	setup  time.Duration // for one trial, outside of its timed stretch
+	rounds [][]figure
+}
+
+func (it *item) String() string {
+	name := it.workload
+	if it.entry != nil {
+		name += " " + it.entry.Name
+	}
+	return strings.TrimSpace(name + " " + paramText(it.shape.params))
+}
 
 // Run measures. When ctx is done it returns what it has, marked Partial, and
-// the error of ctx.
-func Run(ctx context.Context, o Options) ([]Record, error) { return nil, ctx.Err() }
+// the error of ctx. An event that was lost or came twice is an error too: it
+// names the strategy and the workload, and what was measured before comes with
+// it, marked Partial.
+func Run(ctx context.Context, o Options) ([]Record, error) {
+	if len(o.Strategies) == 0 {
+		return nil, errors.New("bench: no strategies")
+	}
+	if len(o.Workloads) == 0 {
+		return nil, errors.New("bench: no workloads")
+	}
+	if o.Progress == nil {
+		o.Progress = func(int, int, string) {}
+	}
+	if o.Note == nil {
+		o.Note = func(string) {}
+	}
+	if o.Budget <= 0 {
+		o.Budget = defaultBudget * time.Duration(len(o.Workloads))
+	}
+	r := &runner{ctx: ctx, o: o, start: time.Now(), random: rand.New(rand.NewPCG(o.Seed, 0))}
+	r.plan()
+	err := r.calibrate()
+	if err == nil {
+		err = r.measure()
+	}
+	r.pool.close()
+	return r.records(err != nil), err
+}
+
+type runner struct {
+	ctx    context.Context
+	o      Options
+	start  time.Time
+	random *rand.Rand
+	items  []*item
+	pool   pipePool
+}
+
+// plan lists the items.
+func (r *runner) plan() {
+	shapes := 0
+	for _, w := range r.o.Workloads {
+		shapes += len(w.shapes)
+	}
+	each := r.o.Budget / time.Duration(shapes*(len(r.o.Strategies)+1))
+	reduced := each < scant
+	control := max(0, slices.IndexFunc(r.o.Strategies, func(e strategies.Entry) bool { return e.Name == "giant" }))
+
+	rivals := map[string]bool{}
+	refer := func(s *shape) {
+		if key := paramText(s.params); !rivals[key] {
+			rivals[key] = true
+			r.items = append(r.items, &item{workload: "reference", shape: s})
+		}
+	}
+	for i := range references {
+		refer(&references[i])
+	}
+	for _, w := range r.o.Workloads {
+		left := 0
+		keep := func(s *shape) bool {
+			if s.fits != nil {
+				if err := s.fits(); err != nil {
+					r.o.Note(fmt.Sprintf("%s %s is left out: %v", w.Name, paramText(s.params), err))
+					return false
+				}
+			}
+			if reduced && !s.core {
+				left++
+				return false
+			}
+			return true
+		}
+		for i := range w.shapes {
+			s := &w.shapes[i]
+			if !keep(s) {
+				continue
+			}
+			for j := range r.o.Strategies {
+				r.items = append(r.items, &item{workload: w.Name, shape: s, entry: &r.o.Strategies[j]})
+				if j == control {
+					r.items = append(r.items, &item{workload: w.Name, shape: s, entry: &r.o.Strategies[j], control: true})
+				}
+			}
+		}
+		for i := range w.rivals {
+			if s := &w.rivals[i]; keep(s) {
+				refer(s)
+			}
+		}
+		if left > 0 {
+			r.o.Note(fmt.Sprintf("%s: %d parameter sets are left out, since the budget of %v is short", w.Name, left, r.o.Budget))
+		}
+	}
+}
+
+// trial measures an item once, for n events.
+func (r *runner) trial(it *item, n int) (*trial, error) {
+	t := &trial{ctx: r.ctx, n: n, m: machine.Native(ncpu), pool: &r.pool}
+	if it.entry != nil {
+		t.k = kqueue.New(t.m, it.entry.New(t.m))
+	}
+	if err := it.shape.run(t); err != nil {
+		if cause := r.ctx.Err(); cause != nil {
+			return nil, cause
+		}
+		return nil, fmt.Errorf("bench: %v, %d events, seed %d: %w", it, n, r.o.Seed, err)
+	}
+	return t, nil
+}
+
+// calibrate finds out what an event of each item costs, and its setup.
+func (r *runner) calibrate() error {
+	for i, it := range r.items {
+		r.o.Progress(i*progressFull/10/len(r.items), progressFull, it.String()+": calibrating")
+		enough := min(time.Millisecond, r.o.Budget/20/time.Duration(len(r.items)))
+		for n := leastEvents; ; n *= 8 {
+			if err := r.ctx.Err(); err != nil {
+				return err
+			}
+			begin := time.Now()
+			t, err := r.trial(it, n)
+			if err != nil {
+				return err
+			}
+			it.cost = max(t.took/time.Duration(n), 1)
+			it.setup = time.Since(begin) - t.took
+			if t.took >= enough || time.Since(begin) >= 8*enough {
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// measure runs the rounds.
+func (r *runner) measure() error {
+	rounds, slice := r.share()
+	order := make([]int, len(r.items))
+	for i := range order {
+		order[i] = i
+	}
+	const first = progressFull / 10
+	done, total := 0, rounds*len(r.items)
+	begin := time.Now()
+	for round := range rounds {
+		if spent := time.Since(begin); round >= leastRounds && time.Since(r.start)+spent/time.Duration(round) > r.o.Budget*11/10 {
+			r.o.Note(fmt.Sprintf("%d rounds instead of %d: the machine is slower than at calibration", round, rounds))
+			break
+		}
+		r.random.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+		for _, i := range order {
+			it := r.items[i]
+			r.o.Progress(first+done*(progressFull-first)/total, progressFull, it.String())
+			done++
+			if err := r.ctx.Err(); err != nil {
+				return err
+			}
+			n := max(leastEvents, int(slice/it.cost))
+			if most := it.shape.most; most > 0 {
+				n = min(n, most)
+			}
+			t, err := r.trial(it, n)
+			if err != nil {
+				return err
+			}
+			it.rounds = append(it.rounds, t.figures)
+		}
+	}
+	r.o.Progress(progressFull, progressFull, "")
+	return nil
+}
+
+// share divides what is left of the budget into rounds and slices: as many
+// rounds as there may be, but goodRounds at most while slices are short.
+func (r *runner) share() (rounds int, slice time.Duration) {
+	left := r.o.Budget - time.Since(r.start)
+	var setup time.Duration
+	for _, it := range r.items {
+		setup += it.setup + it.cost*64
+	}
+	for rounds = mostRounds; rounds > leastRounds; rounds-- {
+		slice = (left/time.Duration(rounds) - setup) / time.Duration(len(r.items))
+		if slice >= 4*shortSlice || rounds <= goodRounds && slice >= shortSlice {
+			break
+		}
+	}
+	// The warm-up before each stretch takes up to an eighth of it.
+	return rounds, min(max(slice*8/9, 0), longSlice)
+}

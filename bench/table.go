@@ -1,6 +1,308 @@
 package bench
 
-import "io"
+import (
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+	"unicode/utf8"
 
-// Table writes records for people.
-func Table(w io.Writer, recs []Record, color bool) {}
+	"golang.org/x/perf/benchmath"
+)
+
+// confidence is that of the interval in which the control's true ratio lies.
+const confidence = 0.95
+
+// Table writes records for people, a table for each workload. Ratios are this
+// over that: beside M, the mutex pair of the same run, stands the strategy that
+// the control belongs to, and the workload's rival outside of kqueue. A
+// difference that is inside the spread of the control, which is that strategy
+// measured twice, prints as ≈. Color adds escape sequences of a terminal.
+func Table(w io.Writer, recs []Record, color bool) {
+	if len(recs) == 0 {
+		fmt.Fprintln(w, "nothing was measured")
+		return
+	}
+	f := find(recs)
+	first := &recs[0]
+	p := painter(color)
+	fmt.Fprintf(w, "%s, %s, seed %d\n", first.Machine, first.Go, first.Seed)
+	if slices.ContainsFunc(recs, func(r Record) bool { return r.Partial }) {
+		fmt.Fprintln(w, p.bad("partial: the run was cut short"))
+	}
+	for _, name := range f.workloads {
+		var rows []*Record
+		for i := range recs {
+			if recs[i].Workload == name && recs[i].Metric == "ns/event" {
+				rows = append(rows, &recs[i])
+			}
+		}
+		inOrder(rows)
+		fmt.Fprintln(w)
+		heading := name
+		for _, wl := range Workloads() {
+			if wl.Name == name {
+				heading += ": " + wl.Doc
+			}
+		}
+		fmt.Fprintln(w, p.bold(heading))
+		f.table(rows, p).write(w, p)
+	}
+}
+
+// inOrder brings the rows of one parameter set together.
+func inOrder(rows []*Record) {
+	at := map[string]int{}
+	for i, r := range rows {
+		if text := paramText(r.Parameters); at[text] == 0 {
+			at[text] = i + 1
+		}
+	}
+	slices.SortStableFunc(rows, func(a, b *Record) int {
+		return at[paramText(a.Parameters)] - at[paramText(b.Parameters)]
+	})
+}
+
+// table lays out the rows of one workload.
+func (f *finder) table(rows []*Record, p painter) *grid {
+	reference := rows[0].Workload == "reference"
+	m := f.median("reference", map[string]any{"op": "mutex"}, "", "ns/event")
+	causes := f.causes(rows[0].Workload)
+	rival, rivalName := rivalOf(rows[0].Workload)
+	base := f.base(rows[0].Workload)
+
+	g := &grid{}
+	head := []string{"parameters", "strategy", "ns/event", "min", "max", "÷ M"}
+	if reference {
+		head = slices.Delete(head, 1, 2)
+	} else {
+		if base != "" {
+			head = append(head, "÷ "+base)
+		}
+		if rival != nil {
+			head = append(head, "÷ "+rivalName)
+		}
+	}
+	for _, c := range causes {
+		head = append(head, strings.TrimSuffix(c, "/event"))
+	}
+	g.add(p.bold, head...)
+	before := ""
+	for _, r := range rows {
+		text := paramText(r.Parameters)
+		row := []string{text, r.Strategy, nanos(r.Median), nanos(r.Min), nanos(r.Max), ratio(r.Median / m)}
+		paint := p.plain
+		if reference {
+			row = slices.Delete(row, 1, 2)
+		} else {
+			if text == before {
+				row[0] = ""
+			}
+			before = text
+			if base != "" {
+				x := r.Median / f.median(r.Workload, r.Parameters, base, "ns/event")
+				switch lo, hi := f.spread(r.Workload, r.Parameters, base); {
+				case r.Strategy == base:
+					row = append(row, "1")
+				case math.IsNaN(x):
+					row = append(row, "")
+				case lo <= x && x <= hi:
+					row, paint = append(row, "≈"), p.dim
+				case x < 1:
+					row, paint = append(row, ratio(x)), p.good
+				default:
+					row, paint = append(row, ratio(x)), p.bad
+				}
+			}
+			if rival != nil {
+				row = append(row, ratio(r.Median/f.median("reference", rival(r.Parameters), "", "ns/event")))
+			}
+		}
+		for _, c := range causes {
+			row = append(row, number(f.median(r.Workload, r.Parameters, r.Strategy, c)))
+		}
+		g.add(paint, row...)
+	}
+	return g
+}
+
+// rivalOf returns which reference a workload is compared with.
+func rivalOf(workload string) (params func(map[string]any) map[string]any, name string) {
+	same := func(op string) func(map[string]any) map[string]any {
+		return func(map[string]any) map[string]any { return map[string]any{"op": op} }
+	}
+	and := func(op string) func(map[string]any) map[string]any {
+		return func(p map[string]any) map[string]any { return with(p, "op", op) }
+	}
+	switch workload {
+	case "churn":
+		return same("epoll_ctl"), "epoll_ctl"
+	case "wake":
+		return same("channel"), "channel"
+	case "crosscore":
+		return same("line"), "line"
+	case "pipetest":
+		return and("epoll-pipes"), "epoll"
+	case "hostpipe":
+		return and("fionread-pipes"), "epoll+FIONREAD"
+	}
+	return nil, ""
+}
+
+// A finder looks up records.
+type finder struct {
+	workloads []string
+	recs      map[string]*Record
+	all       []Record
+}
+
+func find(recs []Record) *finder {
+	f := &finder{recs: map[string]*Record{}, all: recs}
+	for i := range recs {
+		r := &recs[i]
+		f.recs[key(r.Workload, r.Parameters, r.Strategy, r.Metric)] = r
+		if !slices.Contains(f.workloads, r.Workload) {
+			f.workloads = append(f.workloads, r.Workload)
+		}
+	}
+	return f
+}
+
+func key(workload string, params map[string]any, strategy, metric string) string {
+	return workload + "\x00" + paramText(params) + "\x00" + strategy + "\x00" + metric
+}
+
+// median returns the median of a record, NaN if there is none.
+func (f *finder) median(workload string, params map[string]any, strategy, metric string) float64 {
+	if r := f.recs[key(workload, params, strategy, metric)]; r != nil {
+		return r.Median
+	}
+	return math.NaN()
+}
+
+// base returns the strategy that was measured twice.
+func (f *finder) base(workload string) string {
+	for i := range f.all {
+		if r := &f.all[i]; r.Workload == workload && r.Metric == "a/a" {
+			return r.Strategy
+		}
+	}
+	return ""
+}
+
+// causes returns the metrics, besides the time, that are not 0 everywhere.
+func (f *finder) causes(workload string) []string {
+	var names []string
+	for i := range f.all {
+		r := &f.all[i]
+		if r.Workload == workload && r.Metric != "ns/event" && r.Metric != "a/a" && number(r.Median) != "0" && !slices.Contains(names, r.Metric) {
+			names = append(names, r.Metric)
+		}
+	}
+	return names
+}
+
+// spread returns the ratios that a strategy shows to itself: the interval in
+// which the median ratio of the control lies with confidence, made symmetric,
+// since which of the two came first means nothing. It takes six rounds to have
+// such an interval; with fewer, what was seen is all that is known.
+func (f *finder) spread(workload string, params map[string]any, base string) (lo, hi float64) {
+	r := f.recs[key(workload, params, base, "a/a")]
+	if r == nil {
+		return 1, 1
+	}
+	lo, hi = r.Min, r.Max
+	if len(r.values) >= 6 {
+		s := benchmath.NewSample(slices.Clone(r.values), &benchmath.DefaultThresholds)
+		sum := benchmath.AssumeNothing.Summary(s, confidence)
+		lo, hi = sum.Lo, sum.Hi
+	}
+	off := max(hi, 1/lo, 1)
+	return 1 / off, off
+}
+
+// nanos formats nanoseconds, with a comma before every third digit.
+func nanos(x float64) string {
+	if x < 1000 {
+		return fmt.Sprintf("%.1f", x)
+	}
+	s := fmt.Sprintf("%.0f", x)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// ratio formats a ratio to three digits or so, nothing if there is none.
+func ratio(x float64) string {
+	switch {
+	case math.IsNaN(x):
+		return ""
+	case x < 10:
+		return fmt.Sprintf("%.2f", x)
+	case x < 100:
+		return fmt.Sprintf("%.1f", x)
+	}
+	return nanos(math.Round(x))
+}
+
+// number formats a count an event.
+func number(x float64) string {
+	switch {
+	case math.IsNaN(x):
+		return ""
+	case x < 0.005:
+		return "0"
+	}
+	return ratio(x)
+}
+
+// A grid is a table of text: its first column is aligned left, as is every
+// other whose heading is a word for names; numbers are aligned right.
+type grid struct {
+	rows  [][]string
+	paint []func(string) string
+}
+
+func (g *grid) add(paint func(string) string, cells ...string) {
+	g.rows = append(g.rows, cells)
+	g.paint = append(g.paint, paint)
+}
+
+func (g *grid) write(w io.Writer, p painter) {
+	widths := make([]int, len(g.rows[0]))
+	for _, row := range g.rows {
+		for i, c := range row {
+			widths[i] = max(widths[i], utf8.RuneCountInString(c))
+		}
+	}
+	for n, row := range g.rows {
+		var b strings.Builder
+		for i, c := range row {
+			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c))
+			if h := g.rows[0][i]; h == "parameters" || h == "strategy" {
+				b.WriteString("  " + c + pad)
+			} else {
+				b.WriteString("  " + pad + c)
+			}
+		}
+		fmt.Fprintln(w, g.paint[n](strings.TrimRight(b.String(), " ")))
+	}
+}
+
+// A painter adds a terminal's colours, or none.
+type painter bool
+
+func (p painter) with(code, s string) string {
+	if !p {
+		return s
+	}
+	return "\x1b[" + code + "m" + s + "\x1b[0m"
+}
+
+func (p painter) plain(s string) string { return s }
+func (p painter) bold(s string) string  { return p.with("1", s) }
+func (p painter) dim(s string) string   { return p.with("2", s) }
+func (p painter) good(s string) string  { return p.with("32", s) }
+func (p painter) bad(s string) string   { return p.with("31", s) }
