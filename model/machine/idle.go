@@ -12,10 +12,12 @@ import (
 // for each event.
 type Interrupts interface {
 	// Wait waits for interrupts until the given instant of the machine's
-	// clock, or until Kick, and handles those that came, on intr. An instant
-	// that has passed means: do not wait. Only one thread at a time is in
-	// Wait, holding neither a CPU nor a token.
-	Wait(intr *Thread, until time.Duration)
+	// clock, or until Kick, and handles those that came, on td: as in a
+	// kernel, the handler borrows the thread that it interrupts, which is in
+	// no domain and must not Sleep meanwhile. An instant that has passed
+	// means: do not wait, and then td may hold a CPU. Only one thread at a
+	// time is in Wait.
+	Wait(td *Thread, until time.Duration)
 	// Kick ends the Wait that is under way, or else the next one. Any
 	// goroutine may call it at any time.
 	Kick()
@@ -30,7 +32,7 @@ const grace = time.Millisecond
 // An idleState says who waits for interrupts.
 type idleState struct {
 	src    Interrupts
-	intr   *Thread       // used by whoever holds slot
+	intr   *Thread       // the stand-in
 	slot   sync.Mutex    // held by the thread that waits for interrupts
 	wanted atomic.Int32  // threads that wait for slot
 	asleep atomic.Int32  // threads parked because another had slot
@@ -60,19 +62,38 @@ func (m *Machine) SetInterrupts(src Interrupts) {
 	go s.standIn()
 }
 
+// Interrupts returns what SetInterrupts was given last, or nil.
+func (m *Machine) Interrupts() Interrupts {
+	if m.idle == nil {
+		return nil
+	}
+	return m.idle.src
+}
+
 // Poll handles the interrupts that have come, without waiting for more. It is
-// called in no domain and no critical section, and lets go of the CPU.
+// called in no domain and no critical section. It may block, while another
+// thread handles what it has taken.
 func (td *Thread) Poll() {
 	s := td.m.idle
 	if s == nil || td.vm != nil {
 		return
 	}
-	if td.on != nil {
-		td.release() // the handler may need this very CPU, on a thread of its own
+	if !s.slot.TryLock() {
+		if td.on != nil {
+			td.release() // who has the slot may need this very CPU for its handler
+		}
+		s.take()
 	}
-	s.take()
-	s.src.Wait(s.intr, 0)
+	s.handle(td, 0)
 	s.leave()
+}
+
+// handle runs the source's Wait on td, as an interrupt.
+func (s *idleState) handle(td *Thread, until time.Duration) {
+	noSleep := td.NoSleep
+	td.NoSleep = true
+	s.src.Wait(td, until)
+	td.NoSleep = noSleep
 }
 
 // take gets the slot from whoever waits for interrupts.
@@ -97,7 +118,7 @@ func (s *idleState) leave() {
 func (td *Thread) parkIdle(until time.Duration) (woken bool) {
 	s := td.m.idle
 	for {
-		if s.slot.TryLock() {
+		if s.wanted.Load() == 0 && s.slot.TryLock() {
 			if woken, over := s.watch(td, until); over {
 				return woken
 			}
@@ -108,8 +129,10 @@ func (td *Thread) parkIdle(until time.Duration) (woken bool) {
 			s.slot.Unlock()
 			continue
 		}
+		// Who wants the slot now will see on leaving that td sleeps. If nobody
+		// does, it may have been left before that could be seen.
 		s.asleep.Add(1)
-		if s.slot.TryLock() { // left before it could be seen that td sleeps
+		if s.wanted.Load() == 0 && s.slot.TryLock() {
 			s.slot.Unlock()
 			s.asleep.Add(-1)
 			continue
@@ -136,7 +159,10 @@ func (s *idleState) watch(td *Thread, until time.Duration) (woken, over bool) {
 		if until != Forever && td.Now() >= until {
 			return false, true
 		}
-		s.src.Wait(s.intr, until)
+		s.handle(td, until)
+		if td.on != nil {
+			td.release() // a lazy thread keeps the CPU that its handler went to
+		}
 	}
 	return false, false
 }
@@ -149,7 +175,7 @@ func (s *idleState) standIn() {
 		for s.asleep.Load() > 0 && s.slot.TryLock() {
 			s.spare.Store(true)
 			for s.asleep.Load() > 0 && s.wanted.Load() == 0 {
-				s.src.Wait(s.intr, Forever)
+				s.handle(s.intr, Forever)
 			}
 			s.spare.Store(false)
 			s.slot.Unlock()

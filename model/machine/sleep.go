@@ -210,7 +210,7 @@ func (td *Thread) wake(wc *WaitChan, most int) {
 			td.vm.unpark(td, t)
 		} else {
 			t.sema <- struct{}{}
-			if t.idling.Load() {
+			if t != td && t.idling.Load() { // td itself: in its own handler
 				td.m.idle.kick()
 			}
 		}

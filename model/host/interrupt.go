@@ -1,0 +1,123 @@
+//go:build linux
+
+package host
+
+import (
+	"time"
+	"unsafe"
+
+	"github.com/kqlab/kqlab/model/machine"
+	"golang.org/x/sys/unix"
+)
+
+// What the word wait says.
+const (
+	running uint32 = iota // nobody is in epoll_wait
+	waiting               // somebody is, or is about to be, and needs the bell
+	kicked                // the wait is to end, or the next one not to begin
+)
+
+// rounds bounds one visit of the epoll set: more than all descriptors a
+// process has, and yet an end if a peer never stops sending.
+const rounds = 128
+
+// Wait is the interrupt handler of the machine: it takes what epoll has and
+// posts it, waiting for it until the given instant. (machine.Interrupts)
+func (h *Host) Wait(td *machine.Thread, until time.Duration) {
+	n := 0
+	switch {
+	case until <= 0:
+		n = h.take()
+	case h.wait.CompareAndSwap(running, waiting):
+		n = h.await(td, until)
+		// A bell that rings after this ends some later wait for nothing.
+		h.wait.Store(running)
+	default: // kicked before it began
+		h.wait.Store(running)
+		n = h.take()
+	}
+	for range rounds {
+		h.handle(td, n)
+		if n < len(h.buf) {
+			break
+		}
+		n = h.take()
+	}
+}
+
+// Kick ends a Wait. It makes a system call only if somebody is in epoll_wait.
+// (machine.Interrupts)
+func (h *Host) Kick() {
+	if h.wait.Swap(kicked) == waiting {
+		one := uint64(1)
+		unix.RawSyscall(unix.SYS_WRITE, uintptr(h.bell), uintptr(unsafe.Pointer(&one)), 8)
+	}
+}
+
+// take asks epoll without waiting, so it need not tell Go's scheduler.
+func (h *Host) take() int {
+	n, _, err := unix.RawSyscall6(sysEpollWait, uintptr(h.ep), uintptr(unsafe.Pointer(&h.buf)),
+		uintptr(len(h.buf)), 0, 0, 0)
+	if err != 0 {
+		return 0 // EINTR; nothing else can be
+	}
+	return int(n)
+}
+
+// await waits in epoll_wait. Timeouts of Linux before 5.11 are rounded up to
+// milliseconds.
+func (h *Host) await(td *machine.Thread, until time.Duration) int {
+	var ts unix.Timespec
+	var timeout unsafe.Pointer
+	if until != machine.Forever {
+		d := max(until-td.Now(), 0)
+		ts = unix.NsecToTimespec(int64(d))
+		timeout = unsafe.Pointer(&ts)
+	}
+	n, _, err := unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(h.ep), uintptr(unsafe.Pointer(&h.buf)),
+		uintptr(len(h.buf)), uintptr(timeout), 0, 0)
+	if err == unix.ENOSYS {
+		ms := -1
+		if timeout != nil {
+			ms = int(min((ts.Nano()+999_999)/1_000_000, 1<<31-1))
+		}
+		n, _, err = unix.Syscall6(sysEpollWait, uintptr(h.ep), uintptr(unsafe.Pointer(&h.buf)),
+			uintptr(len(h.buf)), uintptr(ms), 0, 0)
+	}
+	if err != 0 {
+		return 0 // EINTR: the caller looks around and waits again
+	}
+	return int(n)
+}
+
+// handle posts the first n interrupts of buf.
+func (h *Host) handle(td *machine.Thread, n int) {
+	files := *h.files.Load()
+	for i := range h.buf[:n] {
+		ev := &h.buf[i]
+		var f *File
+		if uint(ev.Fd) < uint(len(files)) {
+			f = files[ev.Fd].Load()
+		}
+		if f == nil || f.life != ev.Pad {
+			if f = h.late(ev); f == nil {
+				continue
+			}
+		}
+		f.interrupt(td, ev.Events)
+	}
+}
+
+// late finds the file of an interrupt that overtook its entry into the table.
+// Nil if it is of a life that has ended, or of the bell.
+func (h *Host) late(ev *unix.EpollEvent) *File {
+	if ev.Pad == 0 {
+		return nil
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if f := h.File(int(ev.Fd)); f != nil && f.life == ev.Pad {
+		return f
+	}
+	return nil
+}

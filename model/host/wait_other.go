@@ -1,0 +1,7 @@
+//go:build linux && !amd64
+
+package host
+
+import "golang.org/x/sys/unix"
+
+const sysEpollWait = unix.SYS_EPOLL_PWAIT
