@@ -12,16 +12,14 @@ type pass struct {
 	sc     *scratch
 	events []event.Kevent // to fill
 	n      int            // filled
-	old    int            // filled by an earlier pass of the same call
 	peek   bool           // look only: fill and consume nothing
 	met    bool           // came across another's claim
 }
 
-// scan fills events from the ready list, from index n on, and returns the new
-// n. td is in the queue's domain before and after, but not always between. A
-// mark at the tail bounds it: what arrives or comes back meanwhile is not
-// seen. Knotes that are among the first n events already are passed over.
-// (kqueue_scan)
+// scan fills events from the ready list and returns how many. td is in the
+// queue's domain before and after, but not always between. A mark at the tail
+// bounds it: what arrives or comes back meanwhile is not seen, so an event is
+// returned once at most. (kqueue_scan)
 //
 // A knote leaves the list only after its evaluation. It is claimed first and
 // stays where it is, so that nobody finds an empty list while it is out
@@ -31,8 +29,8 @@ type pass struct {
 //	pops kn, leaves the queue
 //	                            list empty: returns 0   <- kn was ready
 //	still ready: puts kn back
-func (q *Queue) scan(td *machine.Thread, sc *scratch, events []event.Kevent, n int) int {
-	p := pass{frame: sc.push(), q: q, sc: sc, events: events, n: n, old: n}
+func (q *Queue) scan(td *machine.Thread, sc *scratch, events []event.Kevent) int {
+	p := pass{frame: sc.push(), q: q, sc: sc, events: events}
 	q.ready.append(&p.end)
 	for p.walk(td); p.met && p.n < len(events); p.walk(td) {
 		// With room left it waits for other scans to say what became of
@@ -93,7 +91,7 @@ func (p *pass) walk(td *machine.Thread) {
 // claim goes on from kn and returns the first knote, or mark, that it did not
 // get to.
 func (p *pass) claim(td *machine.Thread, kn *Knote) *Knote {
-	if !p.peek && p.old == 0 {
+	if !p.peek {
 		kn = p.harvest(td, kn)
 	}
 	for kn != &p.end {
@@ -106,7 +104,6 @@ func (p *pass) claim(td *machine.Thread, kn *Knote) *Knote {
 			td.Stats.Markers++
 		case kn.link&claimed != 0:
 			p.met = true
-		case p.old > 0 && kn.among(p.events[:p.old]):
 		case kn.quick && kn.place == p.q.place && p.claimed == 0:
 			p.put(kn, p.ask(td, kn))
 		default:
@@ -154,16 +151,6 @@ func (p *pass) harvest(td *machine.Thread, kn *Knote) *Knote {
 		p.n = n
 	}
 	return kn
-}
-
-// among reports whether kn is one of the events.
-func (kn *Knote) among(events []event.Kevent) bool {
-	for i := range events {
-		if e := &events[i]; e.Ident == kn.id && e.Filter == kn.filt {
-			return true
-		}
-	}
-	return false
 }
 
 // visit leaves the queue and evaluates what has been claimed, in the order of

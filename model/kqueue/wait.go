@@ -91,14 +91,11 @@ func (q *Queue) wait(td *machine.Thread, events []event.Kevent, timeout time.Dur
 	q.enter(td)
 	for {
 		if q.closed.Load(td) != 0 {
-			// What was taken before the queue closed is returned: nothing is lost.
-			if n == 0 {
-				err = errEBADF
-			}
+			err = errEBADF
 			break
 		}
 		if q.n > 0 {
-			n = q.scan(td, sc, events, n)
+			n = q.scan(td, sc, events)
 		}
 		if n > 0 || expired {
 			break
