@@ -70,9 +70,9 @@ func Goals(recs []Record) []Goal {
 	}
 	op := func(op string) float64 { return ns("reference", "", map[string]any{"op": op}) }
 	m := op("mutex")
-	each := func(number func(name string)) {
+	each := func(goal func(name string)) {
 		for _, name := range names {
-			number(name)
+			goal(name)
 		}
 	}
 
@@ -82,7 +82,8 @@ func Goals(recs []Record) []Goal {
 		atMost(1, name, "single, batch 64, a visit a call, ÷ M", ns("single", name, map[string]any{"batch": 64, "thread": "visits"})/m, b.visits)
 	})
 	each(func(name string) {
-		atLeast(2, name, "epoll on real pipes ÷ pipetest", f.worst("pipetest", name, "epoll-pipes", true), max(everyPipes, bounds[name].pipes))
+		x, at := f.worst("pipetest", name, "epoll-pipes", true)
+		atLeast(2, name, "epoll on real pipes ÷ pipetest, worst at "+at, x, max(everyPipes, bounds[name].pipes))
 		few, many := pipeParams(100, 1), pipeParams(9900, 1)
 		atMost(2, name, "pipetest, 9,900 pipes ÷ 100 pipes", ns("pipetest", name, many)/ns("pipetest", name, few), 1.2)
 	})
@@ -94,23 +95,24 @@ func Goals(recs []Record) []Goal {
 	})
 	each(func(name string) {
 		atMost(7, name, "churn ÷ EPOLL_CTL_ADD and DEL", ns("churn", name, map[string]any{"others": 64})/op("epoll_ctl"), 1.0/8)
-		atMost(7, name, "churn, allocations an event", f.most([]string{"churn"}, name, "allocs/event"), noAllocs)
+		atMost(7, name, "churn, allocations an event", f.allocs([]string{"churn"}, name), noAllocs)
 		atMost(7, name, "fanout, 64 queues, ÷ M", ns("fanout", name, map[string]any{"queues": 64})/m, bounds[name].note)
 	})
 	each(func(name string) {
-		atMost(9, name, "hostpipe ÷ epoll with FIONREAD", f.worst("hostpipe", name, "fionread-pipes", false), 1.15)
+		x, at := f.worst("hostpipe", name, "fionread-pipes", false)
+		atMost(9, name, "hostpipe ÷ epoll with FIONREAD, worst at "+at, x, 1.15)
 	})
 	each(func(name string) {
-		atMost(10, name, "allocations an event, on the path that has most", f.most(f.workloads, name, "allocs/event"), noAllocs)
+		atMost(10, name, "allocations an event, on the path that has most", f.allocs(f.workloads, name), noAllocs)
 	})
 	return goals
 }
 
 // worst returns the worst ratio of a workload over pipes to a rival at the same
 // size: the smallest of rival over strategy, or the largest of strategy over
-// rival.
-func (f *finder) worst(workload, name, op string, rivalFirst bool) float64 {
-	worst := math.NaN()
+// rival; and at which size.
+func (f *finder) worst(workload, name, op string, rivalFirst bool) (worst float64, at string) {
+	worst = math.NaN()
 	for i := range f.all {
 		r := &f.all[i]
 		if r.Workload != workload || r.Strategy != name || r.Metric != "ns/event" {
@@ -124,19 +126,20 @@ func (f *finder) worst(workload, name, op string, rivalFirst bool) float64 {
 		switch {
 		case math.IsNaN(x):
 		case math.IsNaN(worst), rivalFirst && x < worst, !rivalFirst && x > worst:
-			worst = x
+			worst, at = x, paramText(r.Parameters)
 		}
 	}
-	return worst
+	return worst, at
 }
 
-// most returns the largest median of a metric over some workloads.
-func (f *finder) most(workloads []string, name, metric string) float64 {
+// allocs returns the allocations an event of the workload that has most. Each
+// is the smallest of its rounds: whatever else the process does can only add.
+func (f *finder) allocs(workloads []string, name string) float64 {
 	most := math.NaN()
 	for i := range f.all {
 		r := &f.all[i]
-		if r.Strategy == name && r.Metric == metric && slices.Contains(workloads, r.Workload) && !(r.Median <= most) {
-			most = r.Median
+		if r.Strategy == name && r.Metric == "allocs/event" && slices.Contains(workloads, r.Workload) && !(r.Min <= most) {
+			most = r.Min
 		}
 	}
 	return most

@@ -79,6 +79,7 @@ func hostPiping(t *trial, pipes, active int) (err error) {
 			return err
 		},
 	}
+	r.room()
 	t.also = func() machine.Stats { return counted.stats() }
 	return t.race(worker{move: func(on *machine.Thread, n int) (int, error) {
 		td = on

@@ -79,6 +79,11 @@ type ring struct {
 	moves []int // pipes to write to
 }
 
+// room is for as many pipes as may be ready at once.
+func (r *ring) room() {
+	r.ready, r.moves = make([]int, 0, r.pipes+1), make([]int, 0, r.pipes+1)
+}
+
 // move starts the active pipes and moves bytes until all writes are done, then
 // does it again, until n bytes have been read.
 func (r *ring) move(n int) (int, error) {
@@ -175,6 +180,7 @@ func piping(t *trial, pipes, active int) error {
 			return err
 		},
 	}
+	r.room()
 	return t.race(worker{move: func(on *machine.Thread, n int) (int, error) {
 		td = on
 		return r.move(n)

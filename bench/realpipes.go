@@ -152,6 +152,7 @@ func rivalPipes(t *trial, pipes, active int, by waiter, ask bool) error {
 			return k, err
 		}
 	}
+	r.room()
 	moved := 0
 	err = t.stretch(func(n int) (err error) {
 		moved, err = r.move(n)

@@ -53,9 +53,9 @@ const (
 	scant = 100 * time.Millisecond
 
 	mostRounds   = 11
-	goodRounds   = 7 // not fewer than these while a slice is longer than shortSlice
+	goodRounds   = 9 // the fewest whose median's interval survives an outlier on either side
 	leastRounds  = 3
-	shortSlice   = 2 * time.Millisecond
+	shortSlice   = time.Millisecond
 	longSlice    = 40 * time.Millisecond // a longer stretch says no more
 	leastEvents  = 32
 	progressFull = 1000 // Progress counts thousandths of the run
@@ -260,8 +260,9 @@ func (r *runner) measure() error {
 	return nil
 }
 
-// share divides what is left of the budget into rounds and slices: as many
-// rounds as there may be, but goodRounds at most while slices are short.
+// share divides what is left of the budget into rounds and slices: mostRounds
+// if the slices are long enough then, goodRounds if they are short, and fewer
+// only where they would be shorter still.
 func (r *runner) share() (rounds int, slice time.Duration) {
 	left := r.o.Budget - time.Since(r.start)
 	var setup time.Duration

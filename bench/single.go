@@ -42,11 +42,12 @@ func (t *trial) loop(cpu, batch int, ops *kqueue.Filter) (worker, error) {
 	cs := t.cells(cpu, batch, ops)
 	q, err := t.queue(cpu, cs)
 	events := make([]event.Kevent, batch)
+	all := cs.all
 	move := func(td *machine.Thread, n int) (int, error) {
 		sent, got := 0, 0
 		for sent < n {
-			for i := range cs.all {
-				cs.all[i].notify(td)
+			for i := range all {
+				all[i].notify(td)
 			}
 			sent += batch
 			k, err := q.Kevent(td, nil, events, 0)
