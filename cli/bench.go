@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -97,10 +98,11 @@ Exit status: 0 all right; 1 a strategy is wrong; 2 bad usage; 130 interrupted
 				return err
 			}
 			r.verdicts = append(r.verdicts, v)
+			if v.Unfinished {
+				break
+			}
 		}
-		if err := r.measure(ctx, bar, 0.05, entries, f.budget); err != nil {
-			return err
-		}
+		r.measure(ctx, bar, 0.05, entries, f.budget)
 		bar.clear()
 		if goals {
 			r.goals = bench.Goals(r.records)
@@ -189,11 +191,12 @@ type result struct {
 	goals     []bench.Goal
 	notes     []string // what was left out, and why
 	partial   bool
+	failed    error // why measuring ended early, if not by an interrupt
 }
 
 // measure runs the workloads on those strategies of entries that no verdict
 // speaks against. The bar goes from the given fraction to its end.
-func (r *result) measure(ctx context.Context, b *bar, from float64, entries []strategies.Entry, budget time.Duration) error {
+func (r *result) measure(ctx context.Context, b *bar, from float64, entries []strategies.Entry, budget time.Duration) {
 	var right []strategies.Entry
 	for _, e := range entries {
 		for _, v := range r.verdicts {
@@ -205,32 +208,82 @@ func (r *result) measure(ctx context.Context, b *bar, from float64, entries []st
 	switch {
 	case ctx.Err() != nil:
 		r.partial = true
-		return nil
+		return
 	case len(right) == 0:
 		r.notes = append(r.notes, "nothing measured: no strategy is right")
-		return nil
+		return
 	}
-	recs, err := bench.Run(ctx, bench.Options{
-		Strategies: right,
-		Workloads:  r.workloads,
-		Budget:     budget,
-		Seed:       r.seed,
-		Progress: func(done, total int, what string) {
-			f := func(n int) float64 { return from + (1-from)*float64(n)/float64(max(1, total)) }
-			b.span(f(done), f(min(done+1, total)), 0, what)
-		},
-		Note: func(s string) { r.notes = append(r.notes, s) },
-	})
-	r.records = recs
-	if ctx.Err() != nil {
+	// A strategy that passed the stress test may still hang in a workload. It
+	// cannot be stopped from outside, so it is left behind.
+	var mu sync.Mutex // guards last and notes
+	var last string
+	var notes []string
+	type measured struct {
+		recs []bench.Record
+		err  error
+	}
+	done := make(chan measured, 1)
+	go func() {
+		recs, err := bench.Run(ctx, bench.Options{
+			Strategies: right,
+			Workloads:  r.workloads,
+			Budget:     budget.Round(time.Millisecond),
+			Seed:       r.seed,
+			Progress: func(done, total int, what string) {
+				mu.Lock()
+				last = what
+				mu.Unlock()
+				f := func(n int) float64 { return from + (1-from)*float64(n)/float64(max(1, total)) }
+				b.span(f(done), f(min(done+1, total)), 0, what)
+			},
+			Note: func(s string) {
+				mu.Lock()
+				notes = append(notes, s)
+				mu.Unlock()
+			},
+		})
+		done <- measured{recs, err}
+	}()
+	patience := overrun + 3*budget
+	if budget == 0 {
+		patience = overrun * time.Duration(1+len(r.workloads))
+	}
+	var m measured
+	select {
+	case m = <-done:
+	case <-time.After(patience):
+		m.err = fmt.Errorf("did not end within %v", patience)
+	case <-ctx.Done():
+		select {
+		case m = <-done:
+		case <-time.After(lastWords):
+			m.err = fmt.Errorf("did not end within %v of the interrupt", lastWords)
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	r.records = m.recs
+	r.notes = append(r.notes, notes...)
+	switch {
+	case ctx.Err() != nil:
 		r.partial = true
-		return nil
+		if m.recs == nil && m.err != nil {
+			r.notes = append(r.notes, fmt.Sprintf("the figures are lost: %s: %v", last, m.err))
+		}
+		return
+	case m.err != nil:
+		r.failed = fmt.Errorf("measuring: %s: %w", last, m.err)
+		r.notes = append(r.notes, r.failed.Error())
 	}
-	if err != nil {
-		return fmt.Errorf("measuring: %w", err)
-	}
-	return nil
 }
+
+const (
+	// overrun is how much longer than its budget measuring may take, besides
+	// three times that budget, before it is taken for hung.
+	overrun = time.Minute
+	// lastWords is how long measuring may go on after an interrupt.
+	lastWords = 10 * time.Second
+)
 
 // outcome is the exit status as an error.
 func (r *result) outcome(planted bool) error {
@@ -240,7 +293,7 @@ func (r *result) outcome(planted bool) error {
 	if r.partial {
 		return errInterrupted
 	}
-	return nil
+	return r.failed
 }
 
 // print writes the result in the given format to standard output. What is
@@ -259,7 +312,7 @@ func (r *result) print(format string, verdicts bool) error {
 		fmt.Fprintln(a.stdout)
 	}
 	if len(r.records) > 0 {
-		fmt.Fprintln(a.stdout, p.bold("Cost")+"  medians of interleaved rounds; "+r.records[0].Machine+", "+r.records[0].Go)
+		fmt.Fprintln(a.stdout, p.bold("Cost")+"  medians of interleaved rounds")
 		bench.Table(a.stdout, r.records, bool(p))
 	}
 	if len(r.goals) > 0 {
@@ -269,8 +322,8 @@ func (r *result) print(format string, verdicts bool) error {
 	for _, n := range r.notes {
 		fmt.Fprintln(a.stdout, p.dim("note: "+n))
 	}
-	if r.partial {
-		fmt.Fprintln(a.stdout, p.red("partial: the run was interrupted"))
+	if r.partial && len(r.records) == 0 {
+		fmt.Fprintln(a.stdout, p.red("partial: interrupted before anything was measured"))
 	}
 	return nil
 }

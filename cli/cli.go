@@ -50,6 +50,7 @@ func Run(args []string, stdout, stderr io.Writer, extra ...strategies.Entry) int
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer, extra ...strategies.Entry) int {
 	a := &app{
+		name:    filepath.Base(os.Args[0]),
 		program: program(),
 		entries: append(append([]strategies.Entry{}, strategies.All...), extra...),
 		stdout:  stdout,
@@ -68,10 +69,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, extra ...
 	case err == nil:
 		return exitOK
 	case errors.Is(err, errInterrupted):
-		fmt.Fprintf(stderr, "%s: %v\n", a.program, err)
+		fmt.Fprintf(stderr, "%s: %v\n", a.name, err)
 		return exitInterrupted
 	case errors.As(err, &bad):
-		fmt.Fprintf(stderr, "%s: %v\n", a.program, err)
+		fmt.Fprintf(stderr, "%s: %v\n", a.name, err)
 		if bad.verb != "" {
 			fmt.Fprintf(stderr, "see: %s --help\n", bad.verb)
 		}
@@ -80,14 +81,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, extra ...
 		wrong.print(stderr, newPaint(stderr))
 		return exitWrong
 	default:
-		fmt.Fprintf(stderr, "%s: %v\n", a.program, err)
+		fmt.Fprintf(stderr, "%s: %v\n", a.name, err)
 		return exitWrong
 	}
 }
 
 // An app is one command line being run.
 type app struct {
-	program        string // how the user starts us
+	name           string // of the binary
+	program        string // how the user starts it
 	entries        []strategies.Entry
 	stdout, stderr io.Writer
 	args           []string
@@ -131,7 +133,7 @@ func (a *app) vet(extra []strategies.Entry) error {
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
-		Use:   a.program,
+		Use:   "kqlab",
 		Short: "compare locking strategies of one kqueue: which are right, and what each costs",
 		Long: `kqlab runs one kqueue, modelled on that of DragonFly BSD, under interchangeable
 locking strategies. It says which of them are right and what each costs.
@@ -141,23 +143,46 @@ Exit status of every verb: 0 all right; 1 a strategy is wrong; 2 bad usage;
 		Example: a.examples(
 			"compare                          all strategies, within a minute",
 			"bench --strategies giant single  one workload under one strategy",
-			"list                             strategies, workloads, goals"),
+			"stress --budget 1m pcpu          is pcpu right? longer than compare tries",
+			"list                             names of strategies and workloads"),
+		// The name may have spaces: go run and a path.
+		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: a.program},
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.Args = func(cmd *cobra.Command, args []string) error {
+	verbs := func() []string {
+		var names []string
+		for _, c := range root.Commands() {
+			if !c.Hidden && c.Name() != "help" {
+				names = append(names, c.Name())
+			}
+		}
+		return names
+	}
+	root.Args = func(_ *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return nil
 		}
-		var verbs []string
-		for _, c := range cmd.Commands() {
-			if c.IsAvailableCommand() && c.Name() != "help" && c.Name() != "completion" {
-				verbs = append(verbs, c.Name())
-			}
-		}
-		return unknown(a.program, "verb", args[0], verbs)
+		return unknown(a.program, "verb", args[0], verbs())
 	}
+	root.SetHelpCommand(&cobra.Command{
+		Use:   "help [VERB]",
+		Short: "what a verb does",
+		Args:  cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return root.Help()
+			}
+			for _, c := range root.Commands() {
+				if c.Name() == args[0] && len(args) == 1 {
+					return c.Help()
+				}
+			}
+			return unknown(a.program, "verb", strings.Join(args, " "), verbs())
+		},
+	})
+	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)

@@ -59,9 +59,12 @@ Exit status: 0, or 2 on bad usage.`,
 				}
 				name := left("  " + l.Name)
 				name.paint = p.bold
-				doc := left(l.Doc)
-				doc.paint = func(s string) string { return s }
-				g = append(g, []cell{name, doc})
+				for _, line := range wrap(l.Doc, 100-20) {
+					doc := left(line)
+					doc.paint = func(s string) string { return s }
+					g = append(g, []cell{name, doc})
+					name = left("")
+				}
 			}
 			if format == formatJSON {
 				continue

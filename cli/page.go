@@ -8,6 +8,7 @@ import (
 	"maps"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -206,7 +207,7 @@ func (r *result) cheapest() string {
 	tied := ""
 	for _, s := range names {
 		for _, rec := range (query{"single", s, "ns/event", map[string]any{"batch": batch}}).find(r.records) {
-			if s != best.Strategy && len(rec.Parameters) == 1 && rec.Min <= best.Max {
+			if s != best.Strategy && len(rec.Parameters) == 1 && equal(r.records, &rec, &best) {
 				tied += " or " + s
 			}
 		}
@@ -228,100 +229,180 @@ func list(names []string) string {
 
 const referenceName = "reference"
 
-// tables arranges the records, a table a workload and a column a strategy.
+// tables arranges the records: a table a workload, a column a strategy. What
+// the host's kernel does on the same pipes, and the control, are columns too.
 func (r *result) tables() []pageTable {
-	var tables []pageTable
 	docs := map[string]string{referenceName: "measured in the same rounds; they know nothing of kqueue"}
 	for _, w := range bench.Workloads() {
 		docs[w.Name] = w.Doc
 	}
 	var names []string
 	for _, rec := range r.records {
-		if !slices.Contains(names, rec.Workload) {
+		if !slices.Contains(names, rec.Workload) && rec.Workload != referenceName {
 			names = append(names, rec.Workload)
 		}
 	}
+	var tables []pageTable
+	shown := map[string]bool{} // operations of references that stand beside a workload
 	for _, name := range names {
-		t := pageTable{Name: name, Doc: docs[name]}
-		var recs []bench.Record
-		for _, rec := range r.records {
-			if rec.Workload == name {
-				recs = append(recs, rec)
-				if !slices.Contains(t.Columns, rec.Strategy) {
-					t.Columns = append(t.Columns, rec.Strategy)
-				}
+		l := newLayout()
+		for i := range r.records {
+			if rec := &r.records[i]; rec.Workload == name && rec.Metric != controlMetric {
+				l.put(rec, rec.Strategy, rec.Parameters)
 			}
 		}
-		at := map[string]int{} // params and metric to the row
-		var rows []pageRow
-		var raw [][]*bench.Record
-		for i := range recs {
-			rec := &recs[i]
-			row := pageRow{Params: paramText(rec.Parameters), Metric: rec.Metric}
-			key := row.Params + "\x00" + row.Metric
-			n, ok := at[key]
-			if !ok {
-				n = len(rows)
-				at[key] = n
-				row.Cells = make([]pageCell, len(t.Columns))
-				rows = append(rows, row)
-				raw = append(raw, make([]*bench.Record, len(t.Columns)))
+		for i := range r.records {
+			rec := &r.records[i]
+			op, pipes := strings.CutSuffix(fmt.Sprint(rec.Parameters["op"]), "-pipes")
+			if rec.Workload != referenceName || !pipes || name != "pipetest" && name != "hostpipe" {
+				continue
 			}
-			c := slices.Index(t.Columns, rec.Strategy)
-			rows[n].Cells[c] = pageCell{Median: short(rec.Median), Spread: short(rec.Min) + "–" + short(rec.Max)}
-			raw[n][c] = rec
-		}
-		for n := range rows {
-			mark(rows[n].Cells, raw[n])
-			if count(recs, rows[n].Metric) {
-				t.Causes = append(t.Causes, rows[n])
-			} else {
-				t.Main = append(t.Main, rows[n])
+			params := maps.Clone(rec.Parameters)
+			delete(params, "op")
+			if l.has(params, rec.Metric) {
+				shown[fmt.Sprint(rec.Parameters["op"])] = true
+				l.put(rec, op, params)
 			}
 		}
-		if len(t.Columns) == 1 && t.Columns[0] == "" {
-			t.Columns[0] = "median"
+		l.mark(r.records)
+		l.control(r.records, name)
+		tables = append(tables, l.table(name, docs[name]))
+	}
+	l := newLayout()
+	for i := range r.records {
+		if rec := &r.records[i]; rec.Workload == referenceName && !shown[fmt.Sprint(rec.Parameters["op"])] {
+			l.put(rec, "median", rec.Parameters)
 		}
-		tables = append(tables, t)
+	}
+	if len(l.rows) > 0 { // read last, though they are measured in between
+		tables = append(tables, l.table(referenceName, docs[referenceName]))
 	}
 	return tables
 }
 
-// mark finds the cheapest time in a row, and those that its spread does not
-// tell from it.
-func mark(cells []pageCell, recs []*bench.Record) {
-	var best *bench.Record
-	n := 0
-	for _, r := range recs {
-		if r == nil || r.Unit != "ns" {
+// controlMetric is that of the strategy that is measured twice.
+const controlMetric = "a/a"
+
+// A layout is a table being put together.
+type layout struct {
+	columns []string
+	rows    []*layoutRow
+	at      map[string]*layoutRow
+}
+
+type layoutRow struct {
+	params, metric string
+	cells          map[string]*bench.Record // by column
+	best, tied     map[string]bool
+}
+
+func newLayout() *layout { return &layout{at: map[string]*layoutRow{}} }
+
+func (l *layout) has(params map[string]any, metric string) bool {
+	return l.at[paramText(params)+"\x00"+metric] != nil
+}
+
+func (l *layout) put(rec *bench.Record, column string, params map[string]any) {
+	if !slices.Contains(l.columns, column) {
+		l.columns = append(l.columns, column)
+	}
+	key := paramText(params) + "\x00" + rec.Metric
+	row := l.at[key]
+	if row == nil {
+		row = &layoutRow{params: paramText(params), metric: rec.Metric,
+			cells: map[string]*bench.Record{}, best: map[string]bool{}, tied: map[string]bool{}}
+		l.at[key] = row
+		l.rows = append(l.rows, row)
+	}
+	row.cells[column] = rec
+}
+
+// mark finds the cheapest strategy of each row, and those that this run does
+// not tell from it.
+func (l *layout) mark(all []bench.Record) {
+	for _, row := range l.rows {
+		var best *bench.Record
+		n := 0
+		for _, r := range row.cells {
+			if r.Strategy == "" || r.Unit != "ns" {
+				continue
+			}
+			n++
+			if best == nil || r.Median < best.Median {
+				best = r
+			}
+		}
+		if n < 2 {
 			continue
 		}
-		n++
-		if best == nil || r.Median < best.Median {
-			best = r
-		}
-	}
-	if n < 2 {
-		return
-	}
-	for i, r := range recs {
-		switch {
-		case r == best:
-			cells[i].Best = true
-		case r != nil && r.Unit == "ns" && r.Min <= best.Max:
-			cells[i].Tied = true
+		row.best[best.Strategy] = true
+		for _, r := range row.cells {
+			row.tied[r.Strategy] = r != best && r.Strategy != "" && equal(all, r, best)
 		}
 	}
 }
 
-// count reports whether the metric counts causes.
-func count(recs []bench.Record, metric string) bool {
-	for _, r := range recs {
-		if r.Metric == metric {
-			return r.Unit != "ns" && r.Unit != "x"
+// equal reports whether the difference between two records of one parameter
+// set is no greater than the control shows where there is none.
+func equal(all []bench.Record, a, b *bench.Record) bool {
+	c := controlOf(all, a)
+	if c == nil || c.Min <= 0 {
+		return a.Min <= b.Max && b.Min <= a.Max
+	}
+	off := max(c.Max, 1/c.Min)
+	return a.Median <= off*b.Median && b.Median <= off*a.Median
+}
+
+// controlOf returns the control of the parameter set of r.
+func controlOf(all []bench.Record, r *bench.Record) *bench.Record {
+	for i := range all {
+		c := &all[i]
+		if c.Metric == controlMetric && c.Workload == r.Workload && paramText(c.Parameters) == paramText(r.Parameters) {
+			return c
 		}
 	}
-	return false
+	return nil
+}
+
+// control adds the control as the last column.
+func (l *layout) control(all []bench.Record, workload string) {
+	for i := range all {
+		c := &all[i]
+		if c.Metric != controlMetric || c.Workload != workload {
+			continue
+		}
+		row := l.at[paramText(c.Parameters)+"\x00ns/event"]
+		if row == nil {
+			continue
+		}
+		column := c.Strategy + " a/a"
+		if !slices.Contains(l.columns, column) {
+			l.columns = append(l.columns, column)
+		}
+		row.cells[column] = c
+	}
+}
+
+func (l *layout) table(name, doc string) pageTable {
+	t := pageTable{Name: name, Doc: doc, Columns: l.columns}
+	for _, row := range l.rows {
+		pr := pageRow{Params: row.params, Metric: row.metric}
+		causes := true
+		for _, column := range l.columns {
+			var c pageCell
+			if r := row.cells[column]; r != nil {
+				c = pageCell{short(r.Median), short(r.Min) + "–" + short(r.Max), row.best[column], row.tied[column]}
+				causes = causes && r.Unit != "ns" && r.Unit != "x"
+			}
+			pr.Cells = append(pr.Cells, c)
+		}
+		if causes {
+			t.Causes = append(t.Causes, pr)
+		} else {
+			t.Main = append(t.Main, pr)
+		}
+	}
+	return t
 }
 
 // paramText writes parameters as a reader wants them: op without its name.
@@ -332,7 +413,11 @@ func paramText(params map[string]any) string {
 	}
 	for _, k := range slices.Sorted(maps.Keys(params)) {
 		if k != "op" {
-			parts = append(parts, fmt.Sprintf("%s %v", k, params[k]))
+			v := fmt.Sprint(params[k])
+			if n, err := strconv.Atoi(v); err == nil {
+				v = commas(n)
+			}
+			parts = append(parts, k+" "+v)
 		}
 	}
 	return strings.Join(parts, ", ")

@@ -66,10 +66,8 @@ func newPlot() *plot.Plot {
 	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
 		axis.Color = softColor
 		axis.Tick.Color = softColor
-		axis.Tick.Label.Font.Size = 11
+		axis.Tick.Label.Font.Size = 12.5
 		axis.Tick.Label.Font.Variant = "Sans"
-		axis.Label.TextStyle.Font.Size = 11
-		axis.Label.TextStyle.Font.Variant = "Sans"
 		axis.Tick.Length = 3
 	}
 	p.Y.LineStyle.Width = 0
@@ -159,8 +157,10 @@ func figures(recs []bench.Record) ([]figure, error) {
 	for _, draw := range []func([]bench.Record) (figure, bool, error){
 		plotSingle,
 		plotDisjoint,
-		func(recs []bench.Record) (figure, bool, error) { return plotPipes(recs, "pipetest") },
-		func(recs []bench.Record) (figure, bool, error) { return plotPipes(recs, "hostpipe") },
+		func(recs []bench.Record) (figure, bool, error) { return plotPipes(recs, "pipetest", false) },
+		func(recs []bench.Record) (figure, bool, error) { return plotPipes(recs, "pipetest", true) },
+		func(recs []bench.Record) (figure, bool, error) { return plotPipes(recs, "hostpipe", false) },
+		func(recs []bench.Record) (figure, bool, error) { return plotPipes(recs, "hostpipe", true) },
 	} {
 		f, ok, err := draw(recs)
 		if err != nil {
@@ -202,7 +202,15 @@ func plotSingle(recs []bench.Record) (figure, bool, error) {
 	p.Y.Min = 0
 	p.X.Min, p.X.Max = -0.5, float64(len(batches))-0.5
 	width := 0.8 / float64(len(names))
-	top := 0.0
+	// The whiskers of a disturbed round would press the bars flat, so the scale
+	// is cut where no median is.
+	highest, cut := 0.0, false
+	for _, byName := range byBatch {
+		for _, r := range byName {
+			highest = max(highest, r.Median)
+		}
+	}
+	top := 1.6 * highest
 	var ticks []plot.Tick
 	for g, b := range batches {
 		ticks = append(ticks, plot.Tick{Value: float64(g), Label: "batch " + strconv.Itoa(int(b))})
@@ -219,17 +227,17 @@ func plotSingle(recs []bench.Record) (figure, bool, error) {
 			bar.Color = hueColor(hueOf(i))
 			bar.LineStyle.Width = 0
 			p.Add(bar)
-			if err := whisker(p, l+width/2, r.Min, r.Max); err != nil {
+			cut = cut || r.Max > top
+			if err := whisker(p, l+0.84*width, r.Min, min(r.Max, top), softColor); err != nil {
 				return figure{}, false, err
 			}
 			text := strconv.FormatFloat(r.Median, 'f', 0, 64)
 			if r.Median < 10 {
 				text = strconv.FormatFloat(r.Median, 'f', 1, 64)
 			}
-			if err := label(p, l+width/2, r.Max, text); err != nil {
+			if err := label(p, l+0.06*width, r.Median, text); err != nil {
 				return figure{}, false, err
 			}
-			top = max(top, r.Max)
 		}
 	}
 	p.X.Tick.Marker = plot.ConstantTicks(ticks)
@@ -241,13 +249,16 @@ func plotSingle(recs []bench.Record) (figure, bool, error) {
 		Legend:  legend(names),
 	}
 	for _, m := range (query{"reference", "", "ns/event", map[string]any{"op": "mutex"}}).find(recs) {
-		if err := line(p, plotter.XYs{{X: p.X.Min, Y: m.Median}, {X: p.X.Max, Y: m.Median}}, softColor, 1, true, false); err != nil {
+		if err := line(p, plotter.XYs{{X: p.X.Min, Y: m.Median}, {X: p.X.Max, Y: m.Median}}, hueColor(greyOf(0)), 1, true, false); err != nil {
 			return f, false, err
 		}
 		f.Caption += fmt.Sprintf(" The dashed line is a mutex locked and unlocked with nobody in the way: M = %s ns.", short(m.Median))
 		break
 	}
-	p.Y.Max = top * 1.12
+	if cut {
+		f.Caption += " Whiskers that reach the top go on; the table has their ends."
+	}
+	p.Y.Max = top
 	p.Y.Tick.Marker = fewTicks{}
 	var err error
 	f.SVG, err = inline(p, f.Title)
@@ -271,7 +282,9 @@ func plotDisjoint(recs []bench.Record) (figure, bool, error) {
 			rate := 1e3 / r.Median
 			pts = append(pts, plotter.XY{X: threads, Y: rate})
 			top, most = max(top, 1e3/r.Min), max(most, threads)
-			if err := whisker(p, threads, 1e3/r.Max, 1e3/r.Min); err != nil {
+			x := threads + 0.03*(float64(i)-float64(len(names)-1)/2) // beside each other
+			pts[len(pts)-1].X = x
+			if err := whisker(p, x, 1e3/r.Max, 1e3/r.Min, hueColor(hueOf(i))); err != nil {
 				return figure{}, false, err
 			}
 		}
@@ -319,9 +332,9 @@ func plotDisjoint(recs []bench.Record) (figure, bool, error) {
 	return f, true, err
 }
 
-// plotPipes draws the cost of an event over the number of pipes, with one
-// active, and the rivals over real pipes beside it.
-func plotPipes(recs []bench.Record, workload string) (figure, bool, error) {
+// plotPipes draws the cost of an event over the number of pipes, with one or
+// all active, and the rivals over real pipes beside it.
+func plotPipes(recs []bench.Record, workload string, all bool) (figure, bool, error) {
 	names := strategyNames(recs)
 	p := newPlot()
 	lo, hi, left, right := math.Inf(1), 0.0, math.Inf(1), 0.0
@@ -330,7 +343,8 @@ func plotPipes(recs []bench.Record, workload string) (figure, bool, error) {
 		var pts plotter.XYs
 		for _, r := range q.find(recs) {
 			n, ok := number(r, "pipes")
-			if !ok || n <= 0 || r.Median <= 0 {
+			k, _ := number(r, "active")
+			if !ok || n <= 0 || r.Median <= 0 || all && k != n || !all && k != 1 {
 				continue
 			}
 			pts = append(pts, plotter.XY{X: n, Y: r.Median})
@@ -344,18 +358,24 @@ func plotPipes(recs []bench.Record, workload string) (figure, bool, error) {
 		drawn++
 		return true, line(p, pts, c, 2, dashed, true)
 	}
-	active := map[string]any{"active": 1}
-	f := figure{
-		Title:   "Many pipes, one active",
-		Unit:    "ns per event against the number of pipes, both scales logarithmic (workload " + workload + ")",
-		Caption: "Libevent's classic. Solid: a strategy, over pipes in the process. Dashed: epoll, poll and select over the pipes of the host's kernel, so they pay for system calls as well.",
-	}
+	pipes, solid, dashed := "pipes", "over pipes in the process", "epoll, poll and select over the pipes of the host’s kernel, so they pay for system calls as well"
 	if workload == "hostpipe" {
-		f.Title = "Many real pipes, one active"
-		f.Caption = "The same over the pipes of the host's kernel. Solid: a strategy, which waits in epoll for its interrupts. Dashed: the system call itself."
+		pipes, solid, dashed = "real pipes", "which waits in epoll for its interrupts", "the system call itself"
+	}
+	active := "one active"
+	if all {
+		active = "all active"
+	}
+	f := figure{
+		Title:   "Many " + pipes + ", " + active,
+		Unit:    "ns per event over the number of pipes, both scales logarithmic (workload " + workload + ")",
+		Caption: "Solid: a strategy, " + solid + ". Dashed: " + dashed + ".",
+	}
+	if !all {
+		f.Caption = "Libevent’s classic. " + f.Caption
 	}
 	for i, s := range names {
-		ok, err := add(query{workload, s, "ns/event", active}, hueColor(hueOf(i)), false)
+		ok, err := add(query{workload, s, "ns/event", nil}, hueColor(hueOf(i)), false)
 		if err != nil {
 			return f, false, err
 		}
@@ -367,7 +387,7 @@ func plotPipes(recs []bench.Record, workload string) (figure, bool, error) {
 		return f, false, nil
 	}
 	for i, r := range []string{"epoll", "poll", "select", "fionread"} {
-		q := query{"reference", "", "ns/event", map[string]any{"op": r + "-pipes", "active": 1}}
+		q := query{"reference", "", "ns/event", map[string]any{"op": r + "-pipes"}}
 		ok, err := add(q, hueColor(greyOf(i)), true)
 		if err != nil {
 			return f, false, err
@@ -422,20 +442,19 @@ func line(p *plot.Plot, pts plotter.XYs, c color.Color, width vg.Length, dashed,
 }
 
 // whisker is the spread at x.
-func whisker(p *plot.Plot, x, from, to float64) error {
-	return line(p, plotter.XYs{{X: x, Y: from}, {X: x, Y: to}}, softColor, 1, false, false)
+func whisker(p *plot.Plot, x, from, to float64, c color.Color) error {
+	return line(p, plotter.XYs{{X: x, Y: from}, {X: x, Y: to}}, c, 1, false, false)
 }
 
-// label puts text just above a point.
+// label puts text just above and to the right of a point.
 func label(p *plot.Plot, x, y float64, text string) error {
 	l, err := plotter.NewLabels(plotter.XYLabels{XYs: plotter.XYs{{X: x, Y: y}}, Labels: []string{text}})
 	if err != nil {
 		return err
 	}
-	l.TextStyle[0].Font.Size = 10
+	l.TextStyle[0].Font.Size = 11.5
 	l.TextStyle[0].Font.Variant = "Sans"
-	l.TextStyle[0].XAlign = draw.XCenter
-	l.Offset.Y = 3
+	l.Offset.X, l.Offset.Y = 1, 2
 	p.Add(l)
 	return nil
 }

@@ -90,6 +90,18 @@ func (d *folder) write(r *result) error {
 		return nil
 	}
 	d.made = false
+	// Those of an earlier report would be taken for this one's.
+	there, err := os.ReadDir(d.path)
+	if err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	for _, f := range there {
+		if stale, _ := filepath.Match("stress-*.txt", f.Name()); stale {
+			if err := os.Remove(filepath.Join(d.path, f.Name())); err != nil {
+				return fmt.Errorf("report: %w", err)
+			}
+		}
+	}
 	files := map[string]func(io.Writer) error{
 		resultsName: func(w io.Writer) error { return bench.WriteJSON(w, r.records) },
 		benchName:   func(w io.Writer) error { return bench.WriteBench(w, r.records) },

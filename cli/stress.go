@@ -30,7 +30,8 @@ func (a *app) stressVerb() *cobra.Command {
 		Use:   "stress [STRATEGY...]",
 		Short: "try strategies under concurrent load, each in a process of its own",
 		Long: `Stress runs threads that register, post, harvest and close at random under each
-strategy (all, if none is named) and checks: ` + properties + `.
+strategy (all, if none is named) and checks:
+` + properties + `.
 
 The interleaving is the machine's own and not in the seed, so a finding may take
 several rounds to show again.

@@ -87,6 +87,23 @@ func (g grid) print(w io.Writer, p paint) {
 	}
 }
 
+// wrap breaks text into lines of at most width, at spaces.
+func wrap(text string, width int) []string {
+	var lines []string
+	line := ""
+	for _, w := range strings.Fields(text) {
+		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(w) > width {
+			lines = append(lines, line)
+			line = ""
+		}
+		if line != "" {
+			line += " "
+		}
+		line += w
+	}
+	return append(lines, line)
+}
+
 // A bar shows on a terminal how far the run is; elsewhere it is silent.
 type bar struct {
 	mu     sync.Mutex

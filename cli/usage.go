@@ -32,13 +32,17 @@ func unknown(verb, thing, name string, valid []string) error {
 	return usage(verb, "%s\nvalid: %s", text, strings.Join(valid, ", "))
 }
 
-// nearest returns the valid name that is at most a third of its letters away
-// from name, or "".
+// nearest returns the valid name that is nearest to name, if it is near: a third
+// of its letters, or two, which is two of them swapped.
 func nearest(name string, valid []string) string {
 	best, at := "", 0
 	for _, v := range valid {
 		d := levenshtein.ComputeDistance(strings.ToLower(name), v)
-		if d <= max(1, len(v)/3) && (best == "" || d < at) {
+		limit := max(2, len(v)/3)
+		if len(v) < 4 {
+			limit = 1
+		}
+		if d <= limit && (best == "" || d < at) {
 			best, at = v, d
 		}
 	}

@@ -131,7 +131,7 @@ func printVerdicts(w io.Writer, verdicts []*verdict, p paint) {
 			right(seconds(v.Took)), left(v.why(verdicts)),
 		})
 	}
-	fmt.Fprintln(w, p.bold("Correctness")+"  under concurrent stress: "+properties)
+	fmt.Fprintln(w, p.bold("Correctness")+"  under stress: "+properties)
 	g.print(w, p)
 }
 

@@ -1,0 +1,216 @@
+package cli_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kqlab/kqlab/cli"
+	"github.com/kqlab/kqlab/model/kqueue"
+	"github.com/kqlab/kqlab/model/machine"
+	"github.com/kqlab/kqlab/strategies"
+	"github.com/kqlab/kqlab/strategies/giant"
+)
+
+// Strategies from outside: one that is right, and those that are wrong in ways
+// that would take the process with them.
+var (
+	mine = strategies.Entry{Name: "mine", Doc: "giant under another name", New: giant.New}
+
+	crashing = strategies.Entry{Name: "crashing", Doc: "panics when entered", New: func(*machine.Machine) kqueue.Strategy {
+		return faulty{func() { panic("no such place") }}
+	}}
+	hanging = strategies.Entry{Name: "hanging", Doc: "never lets anybody in", New: func(*machine.Machine) kqueue.Strategy {
+		return faulty{func() {
+			for {
+				time.Sleep(time.Hour)
+			}
+		}}
+	}}
+	extras = []strategies.Entry{mine, crashing, hanging}
+)
+
+type faulty struct{ enter func() }
+
+func (f faulty) Source(*machine.Thread) *kqueue.Place                { return &kqueue.Place{Domain: f} }
+func (f faulty) Queue(*machine.Thread) *kqueue.Place                 { return &kqueue.Place{Domain: f} }
+func (f faulty) Enter(*machine.Thread)                               { f.enter() }
+func (f faulty) Exit(*machine.Thread)                                {}
+func (f faulty) Sleep(td *machine.Thread, until time.Duration) error { return td.Sleep(until) }
+func (f faulty) Deliver(td *machine.Thread, kn *kqueue.Knote)        { kqueue.Activate(td, kn) }
+
+// TestMain lets the verbs start this binary again, as they start the program.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == cli.ChildVerb {
+		os.Exit(cli.Run(os.Args[1:], os.Stdout, os.Stderr, extras...))
+	}
+	os.Exit(m.Run())
+}
+
+// kqlab runs a command line that has the extra strategies.
+func kqlab(t *testing.T, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	var o, e bytes.Buffer
+	status = cli.Run(args, &o, &e, extras...)
+	return status, o.String(), e.String()
+}
+
+// inFolder runs the test in a folder of its own, since a report goes there.
+func inFolder(t *testing.T) {
+	t.Helper()
+	t.Chdir(t.TempDir())
+}
+
+func TestBadUsage(t *testing.T) {
+	inFolder(t)
+	if err := os.WriteFile("file", nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll("taken/index.html", 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args string
+		says []string
+	}{
+		{"compar", []string{`unknown verb "compar"`, "did you mean compare?", "valid: bench, compare, list, stress"}},
+		{"help compar", []string{`unknown verb "compar"`}},
+		{"--strategies x", []string{`unknown flag "--strategies"`}},
+		{"compare --strategis x", []string{`unknown flag "--strategis"`, "did you mean --strategies?", "--budget"}},
+		{"compare --strategies", []string{"--strategies"}},
+		{"compare --strategies gaint", []string{`unknown strategy "gaint"`, "did you mean giant?", "giant, globaltoken, pcpu, mine, crashing, hanging, none"}},
+		{"compare --strategies giant,,pcpu", []string{`unknown strategy ""`}},
+		{"compare --strategies=", []string{"no strategy named", "giant"}},
+		{"compare --workloads singel", []string{`unknown workload "singel"`, "did you mean single?", "disjoint"}},
+		{"compare --workloads=", []string{"no workload named"}},
+		{"compare --format xml", []string{`unknown format "xml"`, "table, json, bench"}},
+		{"compare --budget soon", []string{`--budget "soon"`, "a duration such as"}},
+		{"compare --budget 1ms", []string{"--budget 1ms: want 10ms to 24h"}},
+		{"compare --budget -3s", []string{"--budget -3s: want 10ms to 24h"}},
+		{"compare --seed -1", []string{`--seed "-1"`, "a whole number"}},
+		{"compare --out=", []string{"--out is empty"}},
+		{"compare --out file", []string{"--out: a report cannot be written to file"}},
+		{"compare --out file/below", []string{"--out: a report cannot be written to file/below"}},
+		{"compare --out taken", []string{"index.html is there and is not a plain file"}},
+		{"compare giant", []string{`compare takes no arguments, got "giant"`}},
+		{"bench", []string{"no workload named", "single", "goals"}},
+		{"bench singel", []string{`unknown workload "singel"`, "did you mean single?", "goals"}},
+		{"bench single --strategies gaint", []string{`unknown strategy "gaint"`}},
+		{"bench single --format yaml", []string{`unknown format "yaml"`}},
+		{"bench single --out file", []string{"--out: a report cannot be written to file"}},
+		{"bench single --budget 25h", []string{"want 10ms to 24h"}},
+		{"list strategy", []string{`unknown kind "strategy"`, "strategies, workloads, formats"}},
+		{"list --format bench", []string{`unknown format "bench"`, "table, json"}},
+		{"stress gaint", []string{`unknown strategy "gaint"`}},
+		{"stress --rounds -1", []string{"--rounds -1: want 0"}},
+		{"stress --rounds some", []string{`--rounds "some"`, "a whole number"}},
+		{"stress --format bench", []string{`unknown format "bench"`}},
+	} {
+		t.Run(c.args, func(t *testing.T) {
+			status, stdout, stderr := kqlab(t, strings.Fields(c.args)...)
+			if status != cli.ExitUsage {
+				t.Errorf("exit status %d, want %d", status, cli.ExitUsage)
+			}
+			if stdout != "" {
+				t.Errorf("standard output is %q, want nothing", stdout)
+			}
+			for _, s := range c.says {
+				if !strings.Contains(stderr, s) {
+					t.Errorf("standard error lacks %q:\n%s", s, stderr)
+				}
+			}
+		})
+	}
+	left, err := filepath.Glob("report*")
+	if err != nil || left != nil {
+		t.Errorf("folders left after bad usage: %v, %v", left, err)
+	}
+}
+
+func TestExtraStrategiesAreVetted(t *testing.T) {
+	for _, c := range []struct {
+		entry strategies.Entry
+		says  string
+	}{
+		{strategies.Entry{Name: "giant", New: giant.New}, `two strategies are named "giant"`},
+		{strategies.Entry{Name: "none", New: giant.New}, `two strategies are named "none"`},
+		{strategies.Entry{Name: "a,b", New: giant.New}, `named "a,b"`},
+		{strategies.Entry{Name: "../up", New: giant.New}, `named "../up"`},
+		{strategies.Entry{Name: "", New: giant.New}, `named ""`},
+		{strategies.Entry{Name: "empty"}, `strategy "empty" has no New`},
+	} {
+		var stdout, stderr bytes.Buffer
+		if status := cli.Run([]string{"list"}, &stdout, &stderr, c.entry); status != cli.ExitUsage || !strings.Contains(stderr.String(), c.says) {
+			t.Errorf("%q: status %d, said %q; want %d and %q", c.entry.Name, status, stderr.String(), cli.ExitUsage, c.says)
+		}
+	}
+}
+
+func TestHelpOfEveryVerb(t *testing.T) {
+	for _, args := range []string{"", "--help", "help", "compare --help", "bench --help", "stress --help", "list --help", "help bench"} {
+		status, stdout, stderr := kqlab(t, strings.Fields(args)...)
+		if status != cli.ExitOK || stderr != "" {
+			t.Errorf("%q: status %d, standard error %q", args, status, stderr)
+		}
+		for _, s := range []string{"Examples:", "Usage:", "Exit status"} {
+			if !strings.Contains(stdout, s) {
+				t.Errorf("%q lacks %q:\n%s", args, s, stdout)
+			}
+		}
+	}
+}
+
+func TestList(t *testing.T) {
+	status, stdout, stderr := kqlab(t, "list")
+	if status != cli.ExitOK || stderr != "" {
+		t.Fatalf("status %d, standard error %q", status, stderr)
+	}
+	for _, s := range []string{"giant", "globaltoken", "pcpu", "none", "mine", mine.Doc, "single", "pipetest", "goals", "json"} {
+		if !strings.Contains(stdout, s) {
+			t.Errorf("list lacks %q:\n%s", s, stdout)
+		}
+	}
+	for line := range strings.Lines(stdout) {
+		if len(line) > 101 {
+			t.Errorf("%d columns, want at most 100: %s", len(line)-1, line)
+		}
+	}
+
+	_, stdout, _ = kqlab(t, "list", "--format", "json", "workloads")
+	for line := range strings.Lines(stdout) {
+		var l struct{ Kind, Name, Doc string }
+		if err := json.Unmarshal([]byte(line), &l); err != nil || l.Kind != "workloads" || l.Name == "" || l.Doc == "" {
+			t.Errorf("line %q: %+v, %v", line, l, err)
+		}
+	}
+}
+
+func TestNearest(t *testing.T) {
+	valid := []string{"giant", "globaltoken", "pcpu", "none", "cas"}
+	for name, want := range map[string]string{
+		"gaint": "giant", "GIANT": "giant", "global-token": "globaltoken", "pcp": "pcpu", "cats": "cas",
+		"finegrained": "", "x": "", "": "",
+	} {
+		if got := cli.Nearest(name, valid); got != want {
+			t.Errorf("nearest to %q is %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestShellLine(t *testing.T) {
+	got := cli.ShellLine("kqlab", []string{"compare", "--out", "my report", "--x=it's", ""})
+	if want := `kqlab compare --out 'my report' '--x=it'\''s' ''`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestWrap(t *testing.T) {
+	got := strings.Join(cli.Wrap("aa bb  cccc ddddddddd e", 5), "|")
+	if want := "aa bb|cccc|ddddddddd|e"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
