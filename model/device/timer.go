@@ -74,7 +74,7 @@ type timer struct {
 // as a kernel has its tick. A shorter period expires as often as it should, but
 // several times at once; without it one with a period of a nanosecond would
 // take a CPU for itself.
-const resolution = 50 * time.Microsecond
+const resolution = 50 * microsecond
 
 // start sets the timer and forgets what has expired. td is in the domain of
 // src, as in all functions here.
@@ -97,17 +97,24 @@ func (t *timer) start(td *machine.Thread, f event.Fflags, data int64) error {
 	return nil
 }
 
+const (
+	nanosecond  time.Duration = 1
+	microsecond               = 1000 * nanosecond
+	millisecond               = 1000 * microsecond
+	second                    = 1000 * millisecond
+)
+
 // interval returns the data of a timer as a duration.
 func interval(f event.Fflags, data int64, once bool) (time.Duration, error) {
-	unit := time.Millisecond
+	unit := millisecond
 	switch f &^ event.NoteAbsTime {
 	case 0, event.NoteMSeconds:
 	case event.NoteSeconds:
-		unit = time.Second
+		unit = second
 	case event.NoteUSeconds:
-		unit = time.Microsecond
+		unit = microsecond
 	case event.NoteNSeconds:
-		unit = time.Nanosecond
+		unit = nanosecond
 	default:
 		return 0, syscall.EINVAL
 	}
