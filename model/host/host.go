@@ -5,6 +5,7 @@ package host
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -24,6 +25,7 @@ type Host struct {
 	bell int // an eventfd in it: ends a wait
 
 	wait atomic.Uint32 // running, waiting or kicked: see Wait
+	ring atomic.Int32  // threads in Kick
 	buf  [512]unix.EpollEvent
 
 	mu    sync.Mutex
@@ -83,6 +85,9 @@ func (h *Host) Close(td *machine.Thread) error {
 		}
 	}
 	h.k.Machine().SetInterrupts(nil)
+	for h.ring.Load() != 0 { // who woke the last sleeper may not have let go of the bell
+		runtime.Gosched()
+	}
 	unix.Close(h.bell)
 	unix.Close(h.ep)
 	return errors.Join(errs...)

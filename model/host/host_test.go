@@ -226,81 +226,101 @@ var seed = flag.Uint64("seed", uint64(time.Now().UnixNano()), "of the random tes
 func TestAgreesWithPoll(t *testing.T) {
 	t.Logf("repeat with: go test -run 'TestAgreesWithPoll$' ./model/host -args -seed %d", *seed)
 	each(t, func(l *lab) {
-		rng := rand.New(rand.NewPCG(*seed, 1))
-		clear := l.k.NewQueue(l.td, l.h)
-		var fds []int
-		opened := func(a, b int) {
-			for _, fd := range []int{a, b} {
-				fds = append(fds, fd)
-				for _, f := range []event.Filter{read, write} {
-					if _, _, err := l.h.File(fd).Source(f); err == nil {
-						l.add(fd, f, 0)
-						if _, err := clear.Kevent(l.td, []event.Kevent{ev(fd, f, 0, event.Add|event.Clear)}, nil, 0); err != nil {
-							l.Fatal(err)
-						}
+		if err := comparePoll(l, func(*host.File) {}); err != nil {
+			l.Error(err)
+		}
+	})
+}
+
+// The control: a host that hears nothing from a descriptor must be found out.
+func TestDeafHostDisagreesWithPoll(t *testing.T) {
+	t.Logf("repeat with: go test -run 'TestDeafHost' ./model/host -args -seed %d", *seed)
+	each(t, func(l *lab) {
+		if err := comparePoll(l, (*host.File).Deafen); err == nil {
+			l.Error("interrupts were dropped, and nobody saw it")
+		}
+	})
+}
+
+// comparePoll does the same random things to the descriptors for every
+// strategy, and returns the first difference.
+func comparePoll(l *lab, tamper func(f *host.File)) error {
+	rng := rand.New(rand.NewPCG(*seed, 1))
+	clear := l.k.NewQueue(l.td, l.h)
+	defer clear.Close(l.td)
+	var fds []int
+	opened := func(a, b int) {
+		for _, fd := range []int{a, b} {
+			fds = append(fds, fd)
+			tamper(l.h.File(fd))
+			for _, f := range []event.Filter{read, write} {
+				if _, _, err := l.h.File(fd).Source(f); err == nil {
+					l.add(fd, f, 0)
+					if _, err := clear.Kevent(l.td, []event.Kevent{ev(fd, f, 0, event.Add|event.Clear)}, nil, 0); err != nil {
+						l.Fatal(err)
 					}
 				}
 			}
 		}
-		steps := 3000
-		if testing.Short() {
-			steps = 300
+	}
+	steps := 3000
+	if testing.Short() {
+		steps = 300
+	}
+	events := make([]event.Kevent, 256)
+	for step := range steps {
+		what := "open"
+		switch op := rng.IntN(20); {
+		case len(fds) < 4 || op == 0 && len(fds) < 40:
+			switch rng.IntN(3) {
+			case 0:
+				opened(l.pipe())
+			case 1:
+				opened(l.sockets(unix.SOCK_STREAM))
+			case 2:
+				opened(l.sockets(unix.SOCK_DGRAM))
+			}
+		case op == 1:
+			i := rng.IntN(len(fds))
+			what = fmt.Sprintf("close %d", fds[i])
+			l.close(fds[i])
+			fds = slices.Delete(fds, i, i+1)
+		case op == 2:
+			fd := fds[rng.IntN(len(fds))]
+			what = fmt.Sprintf("shutdown %d", fd)
+			unix.Shutdown(fd, rng.IntN(3))
+		case op < 11:
+			fd := fds[rng.IntN(len(fds))]
+			n := 1 << rng.IntN(15)
+			what = fmt.Sprintf("read %d, %d", fd, n)
+			unix.Read(fd, make([]byte, n))
+		default:
+			fd := fds[rng.IntN(len(fds))]
+			n := 1 << rng.IntN(15)
+			what = fmt.Sprintf("write %d, %d", fd, n)
+			// MSG_NOSIGNAL has no counterpart for pipes; Go ignores SIGPIPE but on 1 and 2.
+			unix.Write(fd, make([]byte, n))
 		}
-		events := make([]event.Kevent, 256)
-		for step := range steps {
-			what := "open"
-			switch op := rng.IntN(20); {
-			case len(fds) < 4 || op == 0 && len(fds) < 40:
-				switch rng.IntN(3) {
-				case 0:
-					opened(l.pipe())
-				case 1:
-					opened(l.sockets(unix.SOCK_STREAM))
-				case 2:
-					opened(l.sockets(unix.SOCK_DGRAM))
-				}
-			case op == 1:
-				i := rng.IntN(len(fds))
-				what = fmt.Sprintf("close %d", fds[i])
-				l.close(fds[i])
-				fds = slices.Delete(fds, i, i+1)
-			case op == 2:
-				fd := fds[rng.IntN(len(fds))]
-				what = fmt.Sprintf("shutdown %d", fd)
-				unix.Shutdown(fd, rng.IntN(3))
-			case op < 11:
-				fd := fds[rng.IntN(len(fds))]
-				n := 1 << rng.IntN(15)
-				what = fmt.Sprintf("read %d, %d", fd, n)
-				unix.Read(fd, make([]byte, n))
-			default:
-				fd := fds[rng.IntN(len(fds))]
-				n := 1 << rng.IntN(15)
-				what = fmt.Sprintf("write %d, %d", fd, n)
-				// MSG_NOSIGNAL has no counterpart for pipes; Go ignores SIGPIPE but on 1 and 2.
-				unix.Write(fd, make([]byte, n))
-			}
-			if rng.IntN(2) == 0 {
-				continue // several between looks
-			}
-			got, err := clear.Kevent(l.td, nil, events, 0)
-			l.ok(err)
-			want := pollAll(l, fds)
-			for _, e := range events[:got] {
-				if !slices.ContainsFunc(want, func(w event.Kevent) bool { return w.Ident == e.Ident && w.Filter == e.Filter }) {
-					l.Errorf("step %d, %s: EV_CLEAR %v, and poll says no such thing", step, what, e)
-				}
-			}
-			have := l.now()
-			for i := range have {
-				have[i] = event.Kevent{Ident: have[i].Ident, Filter: have[i].Filter}
-			}
-			if !slices.Equal(have, want) {
-				l.Fatalf("step %d, %s: kqueue %s\n\tpoll %s", step, what, list(have), list(want))
+		if rng.IntN(2) == 0 {
+			continue // several between looks
+		}
+		got, err := clear.Kevent(l.td, nil, events, 0)
+		l.ok(err)
+		want := pollAll(l, fds)
+		for _, e := range events[:got] {
+			if !slices.ContainsFunc(want, func(w event.Kevent) bool { return w.Ident == e.Ident && w.Filter == e.Filter }) {
+				return fmt.Errorf("step %d, %s: EV_CLEAR %v, and poll says no such thing", step, what, e)
 			}
 		}
-		l.ok(clear.Close(l.td))
-	})
+		have := l.now()
+		for i := range have {
+			have[i] = event.Kevent{Ident: have[i].Ident, Filter: have[i].Filter}
+		}
+		if !slices.Equal(have, want) {
+			return fmt.Errorf("step %d, %s: kqueue %s\n\tpoll %s", step, what, list(have), list(want))
+		}
+	}
+	return nil
 }
 
 // pollAll returns what poll(2) says, as events without data.

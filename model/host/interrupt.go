@@ -48,6 +48,8 @@ func (h *Host) Wait(td *machine.Thread, until time.Duration) {
 // Kick ends a Wait. It makes a system call only if somebody is in epoll_wait.
 // (machine.Interrupts)
 func (h *Host) Kick() {
+	h.ring.Add(1)
+	defer h.ring.Add(-1)
 	if h.wait.Swap(kicked) == waiting {
 		one := uint64(1)
 		unix.RawSyscall(unix.SYS_WRITE, uintptr(h.bell), uintptr(unsafe.Pointer(&one)), 8)

@@ -19,7 +19,8 @@ type Interrupts interface {
 	// time is in Wait.
 	Wait(td *Thread, until time.Duration)
 	// Kick ends the Wait that is under way, or else the next one. Any
-	// goroutine may call it at any time.
+	// goroutine may call it at any time, also just after SetInterrupts has
+	// put something else in its place.
 	Kick()
 }
 
@@ -43,7 +44,8 @@ type idleState struct {
 
 // SetInterrupts makes src the place where sleeping threads wait, or, with nil,
 // ends that. While it is set, Run reports no deadlock, since an interrupt may
-// always come. No thread may be asleep when it changes.
+// always come. No thread may be asleep, or in a call that may sleep, when it
+// changes.
 func (m *Machine) SetInterrupts(src Interrupts) {
 	if s := m.idle; s != nil {
 		close(s.word)
@@ -147,8 +149,8 @@ func (td *Thread) parkIdle(until time.Duration) (woken bool) {
 // another thread wants the slot (over is false then).
 func (s *idleState) watch(td *Thread, until time.Duration) (woken, over bool) {
 	defer s.leave()
-	td.idling.Store(true)
-	defer td.idling.Store(false)
+	td.idling.Store(s)
+	defer td.idling.Store(nil)
 	for s.wanted.Load() == 0 {
 		select {
 		case <-td.sema:
@@ -182,8 +184,6 @@ func (s *idleState) standIn() {
 		}
 	}
 }
-
-func (s *idleState) kick() { s.src.Kick() }
 
 // HasInterrupts reports whether the machine has a source of interrupts.
 func (td *Thread) HasInterrupts() bool { return td.m.idle != nil }

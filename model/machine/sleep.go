@@ -210,8 +210,8 @@ func (td *Thread) wake(wc *WaitChan, most int) {
 			td.vm.unpark(td, t)
 		} else {
 			t.sema <- struct{}{}
-			if t != td && t.idling.Load() { // td itself: in its own handler
-				td.m.idle.kick()
+			if s := t.idling.Load(); s != nil && t != td { // td itself: in its own handler
+				s.src.Kick()
 			}
 		}
 		t = next

@@ -42,7 +42,7 @@ type Thread struct {
 	next   *Thread                  // guarded by wchan.mu
 	prev   *Thread                  // guarded by wchan.mu
 	timer  *time.Timer
-	idling atomic.Bool // polls for interrupts instead of being parked
+	idling atomic.Pointer[idleState] // where it waits for interrupts instead of being parked
 }
 
 // ErrTimeout is returned by Sleep when its instant has passed. (tsleep returns
