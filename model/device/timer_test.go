@@ -262,3 +262,82 @@ func timerStorm(t *testing.T, s strategies.Entry, fault device.Fault, rounds int
 	l.must(l.q.Close(l.td))
 	return w, w.Verdict(l.td, taken)
 }
+
+// FuzzTimer reads the first byte as a strategy and the others as changes, two
+// bytes each, with a look at the events after each, and does them to a queue and
+// to what a timer should be. It is of timers that have expired when they are
+// added, or do so in years; nothing waits for the clock.
+func FuzzTimer(f *testing.F) {
+	f.Add([]byte{0, 1, 0, 1, 1})
+	f.Add([]byte{1, 0x11, 0, 1, 1, 8, 3, 4, 0})
+	f.Add([]byte{2, 0x81, 1, 4, 0, 1, 0x41, 1, 1, 2, 0, 4, 0})
+	f.Fuzz(func(t *testing.T, script []byte) {
+		if len(script) == 0 || len(script) > 200 {
+			return
+		}
+		l := newLab(t, strategies.All[int(script[0])%len(strategies.All)])
+		defer l.end()
+		var is struct {
+			exists, disabled, expired bool
+			keep                      event.Flags
+		}
+		for ops := script[1:]; len(ops) >= 2; ops = ops[2:] {
+			kev := timer(event.Flags(ops[0])&^event.Receipt, event.Fflags(ops[1]&0x3f), 0)
+			far := ops[1]&0x40 != 0
+			if far {
+				kev.Data = 1 << 33 // 99 days in milliseconds, 2 hours in microseconds
+				if kev.Fflags&event.NoteNSeconds != 0 {
+					kev.Data = math.MaxInt64
+				}
+			}
+			if ops[1]&0x80 != 0 {
+				kev.Data = -kev.Data - 1
+			}
+			units := kev.Fflags &^ event.NoteAbsTime
+			bad := kev.Data < 0 || units&(units-1) != 0 || units > event.NoteNSeconds ||
+				units == event.NoteSeconds && kev.Data > math.MaxInt64/1_000_000_000
+
+			var want error
+			add := kev.Flags&event.Add != 0
+			keep := is.keep
+			if !is.exists {
+				keep = kev.Flags&(event.OneShot|event.Dispatch) | event.Clear
+			}
+			// A period of 0 is one unit, and would expire while we look.
+			if add && !bad && !far && keep&event.OneShot == 0 && kev.Fflags&event.NoteAbsTime == 0 {
+				continue
+			}
+			switch {
+			case kev.Flags&(event.Add|event.Delete) == event.Add|event.Delete,
+				kev.Flags&(event.Enable|event.Disable) == event.Enable|event.Disable:
+				want = syscall.EINVAL
+			case !is.exists && !add:
+				want = syscall.ENOENT
+			case kev.Flags&event.Delete != 0:
+				is.exists = false
+			case add && bad:
+				want = syscall.EINVAL
+			default:
+				is.exists, is.keep = true, keep
+				if add {
+					is.expired, is.disabled = !far, false
+				}
+				if kev.Flags&event.Enable != 0 {
+					is.disabled = false
+				}
+				if kev.Flags&event.Disable != 0 {
+					is.disabled = true
+				}
+			}
+			l.change(kev, want)
+			if !is.exists || is.disabled || !is.expired {
+				l.expect()
+				continue
+			}
+			l.expect(timer(is.keep, 0, 1))
+			is.expired = false
+			is.exists = is.keep&event.OneShot == 0
+			is.disabled = is.keep&event.Dispatch != 0
+		}
+	})
+}
