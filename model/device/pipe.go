@@ -147,8 +147,9 @@ func (e *PipeEnd) Write(td *machine.Thread, b []byte) (int, error) {
 		p.grow(p.n + n)
 	}
 	tail := (p.head + p.n) & (len(p.buf) - 1)
-	k := copy(p.buf[tail:], b[:n])
-	copy(p.buf, b[k:n])
+	if k := copy(p.buf[tail:], b[:n]); k < n {
+		copy(p.buf, b[k:n])
+	}
 	p.n += n
 	// Each write posts, for EV_CLEAR as for level-triggered knotes: it is news
 	// that more has come, also to a reader that left some of what came before.
