@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -75,45 +76,52 @@ func TestRecordsAreComplete(t *testing.T) {
 		"ns/event", "entries/event", "contended/event", "migrations/event",
 		"ipis/event", "wakeups/event", "wasted/event", "allocs/event",
 	}
-	for _, w := range bench.Workloads() {
-		if testing.Short() && strings.HasSuffix(w.Name, "pipe") {
-			t.Log("hostpipe: skipped, since -short is set and it opens thousands of descriptors")
-			continue
+	recs, err := everything()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]int{} // workload, strategy and metric
+	for _, r := range recs {
+		if (r.Strategy == "") != (r.Workload == "reference") {
+			t.Errorf("%+v: only references have no strategy", r)
 		}
-		t.Run(w.Name, func(t *testing.T) {
-			recs := run(t, bench.Options{Workloads: []*bench.Workload{w}})
-			got := map[string]int{} // strategy and metric
-			for _, r := range recs {
-				if r.Workload != w.Name && r.Workload != "reference" {
-					t.Errorf("workload %q in a run of %s", r.Workload, w.Name)
-				}
-				if (r.Strategy == "") != (r.Workload == "reference") {
-					t.Errorf("%+v: only references have no strategy", r)
-				}
-				if !(r.Min <= r.Median && r.Median <= r.Max) || math.IsInf(r.Max, 0) {
-					t.Errorf("%+v: not in order", r)
-				}
-				if r.Unit == "ns" && r.Min <= 0 {
-					t.Errorf("%+v: took no time", r)
-				}
-				if r.Rounds < 3 || r.Rounds != len(r.Values()) || r.Seed != seed || r.Machine == "" || r.Go != runtime.Version() || r.Partial {
-					t.Errorf("%+v: how it was measured is not right", r)
-				}
-				got[r.Strategy+" "+r.Metric]++
-			}
-			for _, s := range strategies.All {
-				for _, m := range metrics {
-					if got[s.Name+" "+m] == 0 {
-						t.Errorf("%s has no %s", s.Name, m)
-					}
+		if !(r.Min <= r.Median && r.Median <= r.Max) || math.IsInf(r.Max, 0) {
+			t.Errorf("%+v: not in order", r)
+		}
+		if r.Unit == "ns" && r.Min <= 0 {
+			t.Errorf("%+v: took no time", r)
+		}
+		if r.Rounds < 3 || r.Rounds != len(r.Values()) || r.Seed != seed || r.Machine == "" || r.Go != runtime.Version() || r.Partial {
+			t.Errorf("%+v: how it was measured is not right", r)
+		}
+		got[r.Workload+" "+r.Strategy+" "+r.Metric]++
+	}
+	for _, w := range bench.Workloads() {
+		for _, s := range strategies.All {
+			for _, m := range metrics {
+				if got[w.Name+" "+s.Name+" "+m] == 0 {
+					t.Errorf("%s of %s has no %s", w.Name, s.Name, m)
 				}
 			}
-			if got["giant a/a"] == 0 || got["pcpu a/a"] != 0 {
-				t.Error("the control is not giant against itself")
-			}
-		})
+		}
+		if got[w.Name+" giant a/a"] == 0 || got[w.Name+" pcpu a/a"] != 0 {
+			t.Errorf("%s: the control is not giant against itself", w.Name)
+		}
 	}
 }
+
+// everything is one brief run of all workloads. To open ten thousand pipes for
+// each trial would take most of its time, so the limit does not allow them.
+var everything = sync.OnceValues(func() ([]bench.Record, error) {
+	undo, err := limitFiles(4096)
+	if err != nil {
+		return nil, err
+	}
+	defer undo()
+	return bench.Run(context.Background(), bench.Options{
+		Strategies: strategies.All, Workloads: bench.Workloads(), Budget: time.Nanosecond, Seed: seed,
+	})
+})
 
 func TestReferences(t *testing.T) {
 	recs := run(t, bench.Options{Workloads: bench.Workloads()[:1], Strategies: strategies.All[:1]})
@@ -303,18 +311,24 @@ func TestSeedDecidesOrder(t *testing.T) {
 	}
 }
 
-// What the limit on descriptors does not allow is left out, and said so.
-func TestDescriptorLimit(t *testing.T) {
+// limitFiles lowers the limit on descriptors, if it is higher.
+func limitFiles(n uint64) (undo func(), err error) {
 	var was unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &was); err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	low := was
-	low.Cur = 1000
-	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &low); err != nil {
+	low.Cur = min(low.Cur, n)
+	return func() { unix.Setrlimit(unix.RLIMIT_NOFILE, &was) }, unix.Setrlimit(unix.RLIMIT_NOFILE, &low)
+}
+
+// What the limit on descriptors does not allow is left out, and said so.
+func TestDescriptorLimit(t *testing.T) {
+	undo, err := limitFiles(1000)
+	if err != nil {
 		t.Fatal(err)
 	}
-	defer unix.Setrlimit(unix.RLIMIT_NOFILE, &was)
+	defer undo()
 	var notes []string
 	recs := run(t, bench.Options{
 		Workloads: []*bench.Workload{workload(t, "hostpipe")},
@@ -467,7 +481,10 @@ func TestGoals(t *testing.T) {
 	if g := bench.Goals(nil); len(g) != 0 {
 		t.Errorf("goals out of nothing: %v", g)
 	}
-	all := run(t, bench.Options{Workloads: bench.Workloads()})
+	all, err := everything()
+	if err != nil {
+		t.Fatal(err)
+	}
 	numbers := map[int]bool{}
 	for _, g := range bench.Goals(all) {
 		numbers[g.Number] = true

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"runtime"
 	"slices"
 	"strings"
@@ -82,8 +83,8 @@ func (r *runner) records(partial bool) []Record {
 			rec.Strategy = it.entry.Name
 		}
 		s := benchmath.NewSample(slices.Clone(values), &benchmath.DefaultThresholds)
-		rec.Median = benchmath.AssumeNothing.Summary(s, confidence).Center
-		rec.Min, rec.Max = s.Values[0], s.Values[len(s.Values)-1]
+		rec.Median = significant(benchmath.AssumeNothing.Summary(s, confidence).Center)
+		rec.Min, rec.Max = significant(s.Values[0]), significant(s.Values[len(s.Values)-1])
 		recs = append(recs, rec)
 	}
 	for i, it := range r.items {
@@ -99,6 +100,15 @@ func (r *runner) records(partial bool) []Record {
 		}
 	}
 	return recs
+}
+
+// significant rounds to the five digits that a measurement may have.
+func significant(x float64) float64 {
+	if x == 0 {
+		return 0
+	}
+	unit := math.Pow(10, 4-math.Floor(math.Log10(math.Abs(x))))
+	return math.Round(x*unit) / unit
 }
 
 // control emits how far the second measurement of a strategy is from the first.
