@@ -42,10 +42,10 @@ type pipe struct {
 // when there is room; data is the room. Either honours NOTE_LOWAT in each
 // knote, with marks from 1, the default of Read, to PipeSize.
 //
-// When the other end is released the knote is ready for good, with EV_EOF and
-// EV_HUP, which DragonFly sets when no direction is left open; the bytes that
-// are in the pipe can still be read, and EV_NODATA says that there are none. On
-// the write end data is 0 then and EV_NODATA is always set. (filt_piperead,
+// When the other end is released the knote is ready for good, with EV_EOF, and
+// EV_HUP since a pipe of one direction has none left then. The bytes that are in
+// the pipe can still be read; EV_NODATA says that there are none. On the write
+// end data is 0 then and EV_NODATA is always set. (filt_piperead,
 // filt_pipewrite)
 type PipeEnd struct {
 	p      *pipe

@@ -18,7 +18,7 @@ import (
 // Ticks are counted while the knote is disabled, "the filter itself is not
 // disabled". (filt_timer)
 //
-// The manual page does not say what 0 is. As in FreeBSD (filt_timerattach) a
+// The manual page does not say what 0 is. As in FreeBSD (filt_timervalidate) a
 // one-shot of 0 has expired when it is added, and a period of 0 is one unit. An
 // instant that has passed has expired when it is added.
 //

@@ -25,9 +25,9 @@ import (
 // in DragonFly (kqueue_scan zeroes kn_fflags). FreeBSD keeps the bits.
 //
 // DragonFly and FreeBSD also lower the flag when a change to a knote carries
-// EV_CLEAR, "not the correct use of EV_CLEAR" by their own comment, and so lose
-// a NOTE_TRIGGER that comes with EV_ADD|EV_CLEAR. The manual page has no such
-// sentence; here a trigger is a trigger.
+// EV_CLEAR, and so lose a NOTE_TRIGGER that comes with EV_ADD|EV_CLEAR
+// (filt_usertouch; DragonFly's own comment there regrets it). The manual page
+// has no such sentence; here a trigger is a trigger.
 var userFilter = &kqueue.Filter{
 	Name:     "user",
 	Commands: true,
