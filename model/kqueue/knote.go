@@ -72,6 +72,21 @@ func (kn *Knote) Ident() uint64 { return kn.id }
 // Filter returns the filter that the knote was added with.
 func (kn *Knote) Filter() event.Filter { return kn.filt }
 
+// Source returns the source that the knote watches.
+func (kn *Knote) Source() *Source { return kn.src }
+
+// File returns the file of the descriptor that the knote was added with, or
+// nil if its filter is not one of descriptors. (kn_fp)
+func (kn *Knote) File() File {
+	if kn.desc == nil {
+		return nil
+	}
+	return kn.desc.File
+}
+
+// Keep returns which of OneShot, Clear and Dispatch the knote was added with.
+func (kn *Knote) Keep() event.Flags { return kn.keep }
+
 // Mail returns the knote's own message, to post it to an inbox that belongs to
 // its queue's domain. Received there, it activates the knote.
 func (kn *Knote) Mail() *machine.Mail { return &kn.mail }
