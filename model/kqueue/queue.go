@@ -8,26 +8,26 @@ import (
 // A Queue is a kqueue: the knotes that it has, and the list of those that are
 // ready. It is a [File] itself, and can be watched with [event.Read].
 type Queue struct {
-	k     *Kernel
-	files Files
-	place *Place
-	src   *Source // its own watchers; same place
+	// What a delivery touches comes first, on a line of its own.
+	place   *Place
+	ready   ready          // guarded by place
+	n       int            // guarded by place: knotes on ready, marks not counted
+	asleep  int            // guarded by place: threads in Kevent that wait
+	watched machine.Uint32 // knotes that watch this queue
+	closed  machine.Uint32 // written in place
+	claims  int            // guarded by place: threads that wait for a claim to be settled
+	out     int            // guarded by place: knotes that are claimed
 
-	ready  ready // guarded by place
-	n      int   // guarded by place: knotes on ready, marks not counted
-	asleep int   // guarded by place: threads in Kevent that wait
-
-	table   hash   // guarded by place: its knotes by filter and ident
-	dead    uint32 // guarded by place: knotes taken out of the table by a cleaner that left
-	out     int    // guarded by place: knotes that are claimed
-	claims  int    // guarded by place: threads that wait for a claim to be settled
 	waiters machine.WaitChan
 	settled machine.WaitChan
 	cleaned machine.WaitChan
 
-	closed  machine.Uint32 // written in place
-	buried  machine.Uint32 // of dead, those whose cleaner has finished
-	watched machine.Uint32 // knotes that watch this queue
+	k      *Kernel
+	files  Files
+	src    *Source        // its own watchers; same place
+	table  hash           // guarded by place: its knotes by filter and ident
+	dead   uint32         // guarded by place: knotes taken out of the table by a cleaner that left
+	buried machine.Uint32 // of dead, those whose cleaner has finished
 
 	watches  map[*Queue]int // guarded by k.nest: queues that this one watches, and how often
 	watchers map[*Queue]int // guarded by k.nest: queues that watch this one

@@ -14,3 +14,14 @@ func (m *Machine) Trace() []string { return m.vm.(*baton).trace }
 type receiver func(td *Thread)
 
 func (f receiver) Receive(td *Thread) { f(td) }
+
+// count returns how many threads are on wc.
+func (wc *WaitChan) count() int32 {
+	wc.mu.Lock()
+	defer wc.mu.Unlock()
+	n := int32(0)
+	for td := wc.first; td != nil; td = td.next {
+		n++
+	}
+	return n
+}

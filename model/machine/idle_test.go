@@ -94,7 +94,7 @@ func TestSleeperTakesInterrupts(t *testing.T) {
 	}, func() {
 		until(func() bool { return w.waits.Load() == 1 })
 		w.words <- 7
-		until(func() bool { return w.waits.Load() == 2 && wc.n.Load() == 1 })
+		until(func() bool { return w.waits.Load() == 2 && wc.count() == 1 })
 		b.Wakeup(&wc)
 	})
 	if n := m.live.Load(); n != live {

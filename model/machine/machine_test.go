@@ -55,6 +55,21 @@ func TestRunReportsDeadlock(t *testing.T) {
 	})
 }
 
+// TestRunIsToldOfDeadlock: when Run waits already, and no thread ends.
+func TestRunIsToldOfDeadlock(t *testing.T) {
+	m := Native(1)
+	m.Go("a", 0, func(td *Thread) {
+		td.Interlock(&WaitChan{Name: "x"})
+		time.Sleep(5 * time.Millisecond) // for Run to find it awake
+		td.Sleep(Forever)
+	})
+	finish(t, func() {
+		if err := m.Run(); err == nil {
+			t.Error("Run returns nil, and a thread sleeps")
+		}
+	})
+}
+
 // TestRunSuppressed: no deadlock is reported while a timeout, a callout or an
 // attached thread may yet wake somebody.
 func TestRunSuppressed(t *testing.T) {
@@ -81,7 +96,7 @@ func TestRunSuppressed(t *testing.T) {
 			t.Error(err)
 		}
 	}, func() {
-		until(func() bool { return wc.n.Load() == 1 && m.live.Load() == 1 })
+		until(func() bool { return wc.count() == 1 && m.live.Load() == 1 })
 		td.Wakeup(wc)
 	})
 }

@@ -2,7 +2,6 @@ package machine
 
 import (
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -11,7 +10,6 @@ import (
 // searched. The zero value is ready; Name is what a deadlock report prints.
 type WaitChan struct {
 	Name  string
-	n     atomic.Int32
 	mu    sync.Mutex
 	first *Thread // guarded by mu
 	last  *Thread // guarded by mu
@@ -26,7 +24,10 @@ func (td *Thread) Interlock(wc *WaitChan) {
 		td.vm.step(td, PointInterlock, wc)
 	}
 	td.Uninterlock()
-	td.wchan.Store(wc)
+	td.armed = true
+	if td.wchan.Load() != wc { // most threads sleep where they slept before
+		td.wchan.Store(wc)
+	}
 	wc.mu.Lock()
 	td.queued = true
 	td.prev, td.next = wc.last, nil
@@ -36,20 +37,15 @@ func (td *Thread) Interlock(wc *WaitChan) {
 		wc.last.next = td
 	}
 	wc.last = td
-	wc.n.Add(1)
 	wc.mu.Unlock()
 }
 
 // Uninterlock takes back an Interlock that no Sleep followed.
 func (td *Thread) Uninterlock() {
-	wc := td.wchan.Load()
-	if wc == nil {
-		return
-	}
-	if !wc.cancel(td) {
+	if td.armed && !td.wchan.Load().cancel(td) {
 		td.awaken() // somebody has woken td meanwhile: consume it
 	}
-	td.wchan.Store(nil)
+	td.armed = false
 }
 
 // awaken consumes the wakeup that has been, or is just being, sent to td.
@@ -87,7 +83,6 @@ func (wc *WaitChan) unlink(td *Thread) {
 		td.next.prev = td.prev
 	}
 	td.next, td.prev = nil, nil
-	wc.n.Add(-1)
 }
 
 // Sleep waits until the wait channel given to Interlock is woken, or until the
@@ -95,10 +90,10 @@ func (wc *WaitChan) unlink(td *Thread) {
 // of the CPU and of all tokens meanwhile and has them back when it returns.
 // Who sleeps must trust nothing that it saw before. (tsleep with PINTERLOCKED)
 func (td *Thread) Sleep(until time.Duration) error {
-	wc := td.wchan.Load()
-	if wc == nil {
+	if !td.armed {
 		panic("machine: Sleep without Interlock")
 	}
+	wc := td.wchan.Load()
 	if td.NoSleep {
 		panic("machine: " + td.Name + " must not sleep, on " + wc.Name)
 	}
@@ -131,7 +126,7 @@ func (td *Thread) park(wc *WaitChan, until time.Duration) error {
 		td.awaken()
 		woken = true
 	}
-	td.wchan.Store(nil)
+	td.armed = false
 	if woken {
 		return nil
 	}
@@ -177,11 +172,12 @@ func (td *Thread) wake(wc *WaitChan, most int) {
 	if td.vm != nil {
 		td.vm.step(td, PointWakeup, wc)
 	}
-	if wc.n.Load() == 0 {
-		return
-	}
 	wc.mu.Lock()
 	first := wc.first
+	if first == nil {
+		wc.mu.Unlock()
+		return
+	}
 	n := 0
 	for t := first; t != nil && n < most; t = t.next {
 		t.queued = false
@@ -198,7 +194,6 @@ func (td *Thread) wake(wc *WaitChan, most int) {
 	} else {
 		rest.prev = nil
 	}
-	wc.n.Add(int32(-n))
 	wc.mu.Unlock()
 
 	for t := first; n > 0; n-- {

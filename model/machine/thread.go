@@ -37,7 +37,8 @@ type Thread struct {
 
 	wait   cpuWaiter // while it waits for a CPU
 	sema   chan struct{}
-	wchan  atomic.Pointer[WaitChan] // written by td alone; Run reads it
+	armed  bool                     // has interlocked wchan and not slept since
+	wchan  atomic.Pointer[WaitChan] // the last interlocked; written by td alone, Run reads it
 	queued bool                     // guarded by wchan.mu
 	next   *Thread                  // guarded by wchan.mu
 	prev   *Thread                  // guarded by wchan.mu
