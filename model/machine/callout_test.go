@@ -121,6 +121,30 @@ func TestCalloutRearms(t *testing.T) {
 	}
 }
 
+// TestCalloutRunsDoNotOverlap: while the end of one run is being told, on the
+// callout's thread, the next does not begin on that thread.
+func TestCalloutRunsDoNotOverlap(t *testing.T) {
+	m := Native(2)
+	var n atomic.Int32
+	var c *Callout
+	c = m.NewCallout("c", m.CPU(0), func(co *Thread) {
+		if n.Add(1) == 1 {
+			c.Reset(co, 0)
+		}
+	})
+	td, listener := m.Attach("a", 0), m.Attach("listener", 1)
+	listener.Interlock(&c.Ended)
+	c.Ended.mu.Lock() // the telling cannot go on
+	c.Reset(td, 0)
+	finish(t, func() { until(func() bool { return n.Load() == 1 && !c.Running(td) }) })
+	time.Sleep(5 * time.Millisecond) // for a second run, if it can begin
+	if n.Load() != 1 {
+		t.Error("the second run has begun before the first is over")
+	}
+	c.Ended.mu.Unlock()
+	finish(t, func() { listener.Sleep(Forever) }, func() { until(func() bool { return n.Load() == 2 }) })
+}
+
 // TestCalloutStopRacesExpiry: each arming runs, or is stopped, or replaced.
 func TestCalloutStopRacesExpiry(t *testing.T) {
 	seed := rand.Uint64()

@@ -2,6 +2,7 @@ package machine
 
 import (
 	"fmt"
+	"sync/atomic"
 	"testing"
 )
 
@@ -62,21 +63,26 @@ func TestUint32(t *testing.T) {
 	}
 	u.Store(td, 0)
 	var fs []func()
+	var added, met atomic.Uint32
 	for i := range 4 {
 		fs = append(fs, attached(m, fmt.Sprint("t", i), i%2, func(td *Thread) {
-			for range rounds(20000) {
+			// Until they have come between each other often enough.
+			n := 0
+			for ; n < 3_000_000 && met.Load() < 300; n++ {
 				u.Add(td, 1)
 				for {
 					old := u.Load(td)
 					if u.CompareAndSwap(td, old, old+1) {
 						break
 					}
+					met.Add(1)
 				}
 			}
+			added.Add(uint32(2 * n))
 		}))
 	}
 	finish(t, fs...)
-	if want := uint32(8 * rounds(20000)); u.Load(td) != want {
-		t.Errorf("counted %d, want %d", u.Load(td), want)
+	if u.Load(td) != added.Load() {
+		t.Errorf("counted %d, want %d", u.Load(td), added.Load())
 	}
 }

@@ -230,6 +230,7 @@ func TestRetakeIsNotStarved(t *testing.T) {
 	var x Token
 	var stop atomic.Bool
 	waits := make(chan struct{})
+	const retakes = 200
 	finish(t, func() {
 		m.Go("hot", 0, func(td *Thread) {
 			for !stop.Load() {
@@ -241,7 +242,7 @@ func TestRetakeIsNotStarved(t *testing.T) {
 			t.Error(err)
 		}
 	}, attached(m, "holder", 1, func(td *Thread) {
-		for range 20 {
+		for range retakes {
 			td.Get(&x)
 			waits <- struct{}{}
 			until(func() bool { return m.CPU(0).held.Load() == 1 })
@@ -249,7 +250,7 @@ func TestRetakeIsNotStarved(t *testing.T) {
 			waits <- struct{}{}
 		}
 	}), attached(m, "cold", 1, func(td *Thread) {
-		for range 20 {
+		for range retakes {
 			<-waits
 			td.Migrate(m.CPU(0))
 			td.Get(&x)
@@ -261,5 +262,10 @@ func TestRetakeIsNotStarved(t *testing.T) {
 			td.Leave()
 		}
 		stop.Store(true)
+		// To arrive, to get x, and to have the CPU back: a wait each. More
+		// would mean that it had the CPU and gave it away.
+		if n := td.Stats.Contended; n > 3*retakes {
+			t.Errorf("waited %d times in %d rounds, want 3 a round at most", n, retakes)
+		}
 	}))
 }

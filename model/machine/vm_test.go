@@ -528,6 +528,7 @@ func TestVirtualConsumesWakeup(t *testing.T) {
 		var err error
 		m.Go("a", 0, func(td *Thread) {
 			td.Interlock(&first)
+			new(Uint32).Load(td) // a point, where b may come in
 			td.Uninterlock()
 			td.Interlock(&second)
 			if err = td.Sleep(3); err != ErrTimeout {
