@@ -180,7 +180,7 @@ func TestCalloutResetsRace(t *testing.T) {
 	c := m.NewCallout("c", m.CPU(1), func(*Thread) {})
 	td := m.Attach("z", 0)
 	arm := func(td *Thread) {
-		for range rounds(5000) {
+		for range rounds(100000) {
 			c.Reset(td, Forever)
 		}
 	}

@@ -37,6 +37,10 @@ func (w *wire) Wait(intr *Thread, until time.Duration) {
 	if intr.nheld != 0 || d > 0 && intr.On() != nil {
 		w.t.Error("Wait is called with a token held, or waits with a CPU held")
 	}
+	if w.m.idle.slot.TryLock() {
+		w.t.Error("Wait is called by a thread that has not taken the slot")
+		w.m.idle.slot.Unlock()
+	}
 	if !intr.NoSleep {
 		w.t.Error("a handler may sleep")
 	}
