@@ -66,8 +66,9 @@ func (h *Host) take() int {
 	return int(n)
 }
 
-// await waits in epoll_wait. Timeouts of Linux before 5.11 are rounded up to
-// milliseconds.
+// await waits in epoll_pwait2; where there is none (Linux before 5.11) or a
+// sandbox that does not know it forbids it, in epoll_pwait, with the timeout
+// rounded up to milliseconds.
 func (h *Host) await(td *machine.Thread, until time.Duration) int {
 	var ts unix.Timespec
 	var timeout unsafe.Pointer
@@ -78,7 +79,7 @@ func (h *Host) await(td *machine.Thread, until time.Duration) int {
 	}
 	n, _, err := unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(h.ep), uintptr(unsafe.Pointer(&h.buf)),
 		uintptr(len(h.buf)), uintptr(timeout), 0, 0)
-	if err == unix.ENOSYS {
+	if err == unix.ENOSYS || err == unix.EPERM {
 		ms := -1
 		if timeout != nil {
 			ms = int(min((ts.Nano()+999_999)/1_000_000, 1<<31-1))
