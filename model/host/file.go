@@ -192,7 +192,7 @@ func (f *File) poll(events int16) {
 
 // ioctl asks for a number.
 func (f *File) ioctl(request uint) (int64, syscall.Errno) {
-	_, _, err := unix.RawSyscall(unix.SYS_IOCTL, uintptr(f.fd), uintptr(request), uintptr(unsafe.Pointer(&f.n)))
+	_, _, err := unix.RawSyscall6(unix.SYS_IOCTL, uintptr(f.fd), uintptr(request), uintptr(unsafe.Pointer(&f.n)), 0, 0, 0)
 	return int64(f.n), err
 }
 

@@ -24,24 +24,17 @@ const rounds = 128
 // Wait is the interrupt handler of the machine: it takes what epoll has and
 // posts it, waiting for it until the given instant. (machine.Interrupts)
 func (h *Host) Wait(td *machine.Thread, until time.Duration) {
-	n := 0
-	switch {
-	case until <= 0:
-		n = h.take()
-	case h.wait.CompareAndSwap(running, waiting):
-		n = h.await(td, until)
-		// A bell that rings after this ends some later wait for nothing.
-		h.wait.Store(running)
-	default: // kicked before it began
-		h.wait.Store(running)
-		n = h.take()
+	if until > 0 {
+		h.handle(td, h.await(td, until))
+		return
 	}
 	for range rounds {
-		h.handle(td, n)
-		if n < len(h.buf) {
+		// To ask without waiting need not be told to Go's scheduler.
+		n, _, _ := unix.RawSyscall6(sysEpollWait, uintptr(h.ep), uintptr(unsafe.Pointer(&h.buf)), uintptr(len(h.buf)), 0, 0, 0)
+		h.handle(td, int(n))
+		if int(n) < len(h.buf) {
 			break
 		}
-		n = h.take()
 	}
 }
 
@@ -56,20 +49,23 @@ func (h *Host) Kick() {
 	}
 }
 
-// take asks epoll without waiting, so it need not tell Go's scheduler.
-func (h *Host) take() int {
-	n, _, err := unix.RawSyscall6(sysEpollWait, uintptr(h.ep), uintptr(unsafe.Pointer(&h.buf)),
-		uintptr(len(h.buf)), 0, 0, 0)
-	if err != 0 {
-		return 0 // EINTR; nothing else can be
+// await waits for epoll, unless it has been kicked. A full buffer leaves the
+// rest to the next look, which every waiter takes before it waits again.
+func (h *Host) await(td *machine.Thread, until time.Duration) int {
+	if !h.wait.CompareAndSwap(running, waiting) {
+		h.wait.Store(running)
+		return 0
 	}
-	return int(n)
+	n := h.epollWait(td, until)
+	// A bell that rings after this ends some later wait for nothing.
+	h.wait.Store(running)
+	return n
 }
 
-// await waits in epoll_pwait2; where there is none (Linux before 5.11) or a
-// sandbox that does not know it forbids it, in epoll_pwait, with the timeout
+// epollWait is epoll_pwait2; where there is none (Linux before 5.11), or a
+// sandbox that does not know it forbids it, epoll_pwait, with the timeout
 // rounded up to milliseconds.
-func (h *Host) await(td *machine.Thread, until time.Duration) int {
+func (h *Host) epollWait(td *machine.Thread, until time.Duration) int {
 	var ts unix.Timespec
 	var timeout unsafe.Pointer
 	if until != machine.Forever {
@@ -84,19 +80,17 @@ func (h *Host) await(td *machine.Thread, until time.Duration) int {
 		if timeout != nil {
 			ms = int(min((ts.Nano()+999_999)/1_000_000, 1<<31-1))
 		}
-		n, _, err = unix.Syscall6(sysEpollWait, uintptr(h.ep), uintptr(unsafe.Pointer(&h.buf)),
+		n, _, _ = unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(h.ep), uintptr(unsafe.Pointer(&h.buf)),
 			uintptr(len(h.buf)), uintptr(ms), 0, 0)
-	}
-	if err != 0 {
-		return 0 // EINTR: the caller looks around and waits again
 	}
 	return int(n)
 }
 
-// handle posts the first n interrupts of buf.
+// handle posts the first n interrupts of buf. -1 is EINTR, since nothing else
+// can be: there are none, and who waited looks around and waits again.
 func (h *Host) handle(td *machine.Thread, n int) {
 	files := *h.files.Load()
-	for i := range h.buf[:n] {
+	for i := range h.buf[:max(n, 0)] {
 		ev := &h.buf[i]
 		var f *File
 		if uint(ev.Fd) < uint(len(files)) {
