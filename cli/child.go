@@ -149,7 +149,7 @@ func (a *app) try(ctx context.Context, e strategies.Entry, seed uint64, budget t
 	case err == nil:
 		return nil, fmt.Errorf("process for %s ended without a word", e.Name)
 	case errors.As(err, &exit) && exit.ExitCode() == exitRace:
-		v.Caught, v.Finding = byRace, "the race detector reports a data race"
+		v.Caught, v.Finding = byRace, raceLine(v.output)
 	case errors.As(err, &exit) && exit.ExitCode() == exitUsage && bytes.HasPrefix(v.output, []byte(childRefusal)):
 		return nil, errors.New(strings.TrimSpace(string(v.output)))
 	case errors.As(err, &exit):
@@ -179,6 +179,26 @@ func crashLine(out []byte) string {
 		}
 	}
 	return ""
+}
+
+// raceLine says in a line between what the race detector has seen the race.
+func raceLine(out []byte) string {
+	var sides []string
+	side := ""
+	for line := range strings.Lines(string(out)) {
+		line = strings.TrimSpace(line)
+		if side != "" && line != "" {
+			sides = append(sides, side+" in "+line)
+			side = ""
+		}
+		if what, _, ok := strings.Cut(line, " at 0x"); ok && strings.Contains(line, " by ") && len(sides) < 2 {
+			side = strings.ToLower(what)
+		}
+	}
+	if len(sides) < 2 {
+		return "data race"
+	}
+	return "data race: " + strings.Join(sides, "; ")
 }
 
 // lastLine is a writer that keeps the last whole line.

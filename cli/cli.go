@@ -103,6 +103,9 @@ func program() string {
 	exe, err := os.Executable()
 	if err == nil && strings.Contains(filepath.ToSlash(exe), "/go-build") {
 		if info, ok := debug.ReadBuildInfo(); ok && info.Path != "" && !strings.HasSuffix(info.Path, ".test") {
+			if raceBuild() {
+				return "go run -race " + info.Path
+			}
 			return "go run " + info.Path
 		}
 	}

@@ -6,6 +6,7 @@ var (
 	ShellLine  = shellLine
 	Nearest    = nearest
 	Wrap       = wrap
+	RaceLine   = raceLine
 )
 
 const (
