@@ -70,7 +70,7 @@ func (f *finder) table(rows []*Record, p painter) *grid {
 	m := f.median("reference", map[string]any{"op": "mutex"}, "", "ns/event")
 	causes := f.causes(rows[0].Workload)
 	rival, rivalName := rivalOf(rows[0].Workload)
-	base := f.base(rows[0].Workload)
+	base := f.twice(rows[0].Workload)
 
 	g := &grid{}
 	head := []string{"parameters", "strategy", "ns/event", "min", "max", "÷ M"}
@@ -181,8 +181,8 @@ func (f *finder) median(workload string, params map[string]any, strategy, metric
 	return math.NaN()
 }
 
-// base returns the strategy that was measured twice.
-func (f *finder) base(workload string) string {
+// twice returns the strategy that was measured twice.
+func (f *finder) twice(workload string) string {
 	for i := range f.all {
 		if r := &f.all[i]; r.Workload == workload && r.Metric == "a/a" {
 			return r.Strategy

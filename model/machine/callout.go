@@ -32,7 +32,7 @@ type Callout struct {
 func (m *Machine) NewCallout(name string, cpu *CPU, f func(td *Thread)) *Callout {
 	c := &Callout{f: f}
 	c.Ended.Name = name + " callout"
-	c.td = &Thread{Name: name, m: m, vm: m.vm, home: cpu, lazy: nowhere, NoSleep: true, sema: make(chan struct{}, 1)}
+	c.td = &Thread{Name: name, m: m, vm: m.vm, home: cpu, last: cpu, lazy: nowhere, NoSleep: true, sema: make(chan struct{}, 1)}
 	c.td.wait.granted = make(chan struct{}, 1)
 	return c
 }

@@ -38,9 +38,14 @@ func (td *Thread) getSlow(t *Token) {
 	td.retake(&l)
 }
 
-// Put gives the token back. It must be the one taken last. (lwkt_reltoken)
+// Put gives the token back. It must be the one taken last; anything else is a
+// mistake of the caller that would leave a token held for ever, and panics, as
+// lwkt_reltoken does.
 func (td *Thread) Put(t *Token) {
 	td.nheld--
+	if td.held[td.nheld] != t {
+		panic("machine: " + td.Name + " puts token " + t.Name + ", which is not the one it took last")
+	}
 	if td.nheld == 0 && td.vm == nil {
 		t.mu.Unlock()
 		return

@@ -109,7 +109,7 @@ func (m *Machine) Go(name string, cpu int, f func(td *Thread)) {
 func (m *Machine) Attach(name string, cpu int) *Thread { return m.thread(name, cpu) }
 
 func (m *Machine) thread(name string, cpu int) *Thread {
-	td := &Thread{Name: name, m: m, vm: m.vm, home: m.cpus[cpu], lazy: nowhere, sema: make(chan struct{}, 1)}
+	td := &Thread{Name: name, m: m, vm: m.vm, home: m.cpus[cpu], last: m.cpus[cpu], lazy: nowhere, sema: make(chan struct{}, 1)}
 	td.wait.granted = make(chan struct{}, 1)
 	m.live.Add(1)
 	m.mu.Lock()
@@ -163,8 +163,8 @@ func (m *Machine) deadlock() error {
 		}
 		err.Sleepers = append(err.Sleepers, s)
 	}
-	if m.live.Load() != 0 || m.going == 0 {
-		return nil // somebody attached, was woken, or ended meanwhile
+	if m.live.Load() != 0 || m.going == 0 || len(err.Sleepers) == 0 {
+		return nil // somebody attached, was woken, or ended or is about to
 	}
 	sort.Slice(err.Sleepers, func(i, j int) bool { return err.Sleepers[i].Thread < err.Sleepers[j].Thread })
 	return err

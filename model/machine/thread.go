@@ -28,6 +28,7 @@ type Thread struct {
 	vm   vm   // nil on a native machine
 	home *CPU // where its objects are placed
 	on   *CPU // the CPU it holds, or nil
+	last *CPU // the CPU it migrated to last
 	crit int  // nesting of critical sections
 	took bool // the outermost one took the CPU
 	lazy *CPU // the CPU it stays on until somebody wants it; nowhere if none
@@ -110,7 +111,10 @@ func (td *Thread) migrate(c *CPU) {
 	if td.on != nil {
 		td.release()
 	}
-	td.Stats.Migrations++
+	if c != td.last {
+		td.Stats.Migrations++
+		td.last = c
+	}
 	c.acquire(td)
 }
 
