@@ -351,3 +351,38 @@ func lifeSteps(keep event.Flags) map[string]func(life) (next life, may bool, wro
 		},
 	}
 }
+
+// TestShortcuts holds the transitions of the hot path against those that they
+// stand for, in every state in which they may be used.
+func TestShortcuts(t *testing.T) {
+	for x := range 256 {
+		before := queueHalf(x)
+		short, long := before, before
+		ok, a := short.enlist(), long.arrive()
+		switch {
+		case ok && (a != insert || short != long):
+			t.Errorf("enlist of %#08b: %#08b; arrive: %d, %#08b", before, short, a, long)
+		case !ok && short != before:
+			t.Errorf("enlist refuses %#08b and makes it %#08b", before, short)
+		case !ok && before == hashed:
+			t.Errorf("enlist refuses a knote at rest")
+		}
+	}
+	for x := range 256 {
+		before := sourceHalf(x)
+		if before&(gone|disabled) != 0 {
+			continue
+		}
+		for _, hit := range []bool{false, true} {
+			for _, flags := range []event.Flags{0, event.Clear} {
+				short, long := before, before
+				back := short.glance(hit, flags)
+				asked := long.take()
+				v := long.look(hit, false, flags)
+				if !asked || short != long || back != (v == tail) {
+					t.Errorf("glance(%v, %#x) of %#08b: %#08b, %v; take and look: %#08b, %d", hit, flags, before, short, back, long, v)
+				}
+			}
+		}
+	}
+}

@@ -206,6 +206,18 @@ func (s *sourceHalf) look(hit, peek bool, flags event.Flags) verdict {
 	return tail
 }
 
+// glance is take and look in one, for a knote neither gone nor disabled, with
+// no flag but EV_CLEAR, whose domain is not left in between. It reports whether
+// the verdict is tail; else it is off.
+func (s *sourceHalf) glance(hit bool, flags event.Flags) bool {
+	if hit && flags == 0 {
+		*s |= fired | posted
+		return true
+	}
+	*s &^= fired | posted
+	return false
+}
+
 // A queueHalf says where the knote is linked.
 //
 //	bit      set by                              cleared by
@@ -246,6 +258,16 @@ func (l *queueHalf) arrive() arrival {
 		*l |= listed
 		return insert
 	}
+}
+
+// enlist is arrive for a knote at rest, neither claimed nor dying; false, and
+// nothing done, for any other.
+func (l *queueHalf) enlist() bool {
+	if *l != hashed {
+		return false
+	}
+	*l = hashed | listed
+	return true
 }
 
 // settle ends a claim, and returns where the knote goes. A delivery that came

@@ -128,20 +128,17 @@ func (p *pass) harvest(td *machine.Thread, kn *Knote) *Knote {
 	for n < len(events) && kn.link == hashed|listed && kn.quick && kn.place == place &&
 		kn.keep&^event.Clear == 0 && kn.state&(gone|disabled) == 0 {
 		next := kn.qnext
-		kn.state &^= posted
 		passed++
 		hit := kn.ops.Event(td, kn, 0)
 		if hit {
 			fill(&events[n], kn)
 			n++
 		}
-		if hit && kn.keep == 0 {
-			kn.state |= fired | posted
+		if kn.state.glance(hit, kn.keep) {
 			q.ready.append(kn)
 			q.n++
 		} else {
-			kn.state &^= fired
-			kn.link = hashed
+			kn.link &^= listed
 		}
 		kn = next
 	}

@@ -98,7 +98,12 @@ func (s *Source) Post(td *machine.Thread, hint int64) {
 			continue
 		}
 		if q := kn.q; q.place == s.place && q.watched.Load(td) == 0 {
-			Activate(td, kn)
+			if q.asleep == 0 && kn.link.enlist() {
+				q.ready.append(kn)
+				q.n++
+			} else {
+				Activate(td, kn)
+			}
 		} else {
 			s.deliver(td, kn)
 		}
