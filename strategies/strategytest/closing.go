@@ -110,7 +110,7 @@ func closeRegistrations(t *testing.T, new func(*machine.Machine) kqueue.Strategy
 // closeLastTwo: the last two descriptors of a file are closed at once. The file
 // is released when the knotes of both are gone, and not before.
 func closeLastTwo(t *testing.T, new func(*machine.Machine) kqueue.Strategy) {
-	for range rounds(300) {
+	for range rounds(100) {
 		l := newLab(t, new)
 		var f *tally
 		fds := make([]int, 2)

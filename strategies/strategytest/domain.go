@@ -118,7 +118,7 @@ func sleepEnds(t *testing.T, new func(*machine.Machine) kqueue.Strategy) {
 	m := machine.Native(2)
 	for _, r := range regions(m, new(m)) {
 		const threads = 3
-		n := rounds(50)
+		n := rounds(15)
 		for i := range threads {
 			m.Go(nth("sleeper", i), i%2, func(td *machine.Thread) {
 				for range n {
@@ -159,7 +159,7 @@ func deliveredBefore(t *testing.T, new func(*machine.Machine) kqueue.Strategy) {
 			kq = l.kqueue(td)
 			l.change(td, kq, event.Read, l.open(td, f), event.Add)
 		})
-		n := uint32(rounds(2000))
+		n := uint32(rounds(150))
 		l.spawn("ringer", 0, func(td *machine.Thread) {
 			for i := uint32(1); i <= n; i++ {
 				f.ring(td)

@@ -40,15 +40,14 @@ import (
 // are made one after another lie apart. Any command takes cpu=N, to be on that
 // one; kevent takes hide=data too, where the data depends on the clock.
 type shell struct {
-	new   func(*machine.Machine) kqueue.Strategy
-	cpus  int           // that are used in turn
-	ran   int           // commands
-	stats machine.Stats // of the machines before this one
-	m     *machine.Machine
-	p     *proc.Process
-	k     *kqueue.Kernel
-	top   int // descriptors are below it
-	jobs  map[string]*job
+	new  func(*machine.Machine) kqueue.Strategy
+	cpus int // that are used in turn
+	ran  int // commands
+	m    *machine.Machine
+	p    *proc.Process
+	k    *kqueue.Kernel
+	top  int // descriptors are below it
+	jobs map[string]*job
 }
 
 // A job is a command that has been started.
@@ -160,8 +159,6 @@ func (s *shell) boot() error {
 		if err := s.m.Run(); err != nil {
 			return fmt.Errorf("when everything was closed: %v", err)
 		}
-		m := s.m.Stats()
-		s.stats.Add(&m)
 	}
 	s.m = machine.Native(2)
 	s.k = kqueue.New(s.m, s.new(s.m))

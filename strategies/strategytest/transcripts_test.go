@@ -20,11 +20,11 @@ func TestRewriteTranscripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	traps, err := filepath.Glob("testdata/traps/*.txt")
+	more, err := filepath.Glob("testdata/*/*.txt")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range append(files, traps...) {
+	for _, f := range append(files, more...) {
 		s := &shell{new: giant.New, cpus: 1}
 		datadriven.RunTest(t, f, s.command)
 	}

@@ -1,6 +1,7 @@
 package strategytest
 
 import (
+	"math/rand/v2"
 	"testing"
 
 	"github.com/kqlab/kqlab/model/device"
@@ -13,21 +14,24 @@ import (
 // of this one. Where a filter that blocks can force one, it is a transcript in
 // testdata/traps; a function here forces nothing, but has many threads run into
 // it many times.
-var traps = []struct {
-	name  string
-	crowd func(t *testing.T, new func(*machine.Machine) kqueue.Strategy)
-}{
-	{"limbo", limbo},
-	{"waiters-word", waitersWord},
-	{"left-for-another", leftForAnother},
-	{"lost-rearm", lostRearm},
-	{"two-ends", twoEnds},
-	{"late-disable", lateDisable},
-	{"detach-never-attached", detachNeverAttached},
-	{"debt-asleep", debtAsleep},
-	{"second-look", secondLook},
-	{"attach-before-list", attachBeforeList},
-	{"settled-while-out", nil},
+var traps = []trap{
+	{"limbo", true, limbo},
+	{"waiters-word", false, waitersWord},
+	{"left-for-another", true, leftForAnother},
+	{"lost-rearm", true, lostRearm},
+	{"two-ends", true, twoEnds},
+	{"late-disable", true, lateDisable},
+	{"detach-never-attached", true, detachNeverAttached},
+	{"debt-asleep", true, debtAsleep},
+	{"second-look", false, secondLook},
+	{"attach-before-list", true, attachBeforeList},
+	{"settled-while-out", true, nil},
+}
+
+type trap struct {
+	name   string
+	forced bool // there is a transcript
+	crowd  func(t *testing.T, new func(*machine.Machine) kqueue.Strategy)
 }
 
 // limbo: one thread polls, and always finds what is always there, although
@@ -368,10 +372,52 @@ func debtAsleep(t *testing.T, new func(*machine.Machine) kqueue.Strategy) {
 	l.run()
 }
 
-// secondLook: everybody sleeps but one, who posts as the last to leave goes.
+// secondLook: a thread goes to sleep while another posts, again and again, with
+// nobody else to come by. The poster hardly sleeps between, so that the two meet;
+// how soon it posts is drawn.
 func secondLook(t *testing.T, new func(*machine.Machine) kqueue.Strategy) {
-	each(func(cpu int) { conserve(t, new, cpu, 1, 1) })
 	each(func(cpu int) { conserve(t, new, cpu, 3, 3) })
+	each(func(cpu int) {
+		l := newLab(t, new)
+		var f *tally
+		var kq, answers int
+		l.do(0, func(td *machine.Thread) {
+			f = newTally(td, l.k, false)
+			answers = l.kqueue(td)
+			l.change(td, answers, event.User, 1, event.Add|event.Clear)
+		})
+		l.do(cpu, func(td *machine.Thread) {
+			kq = l.kqueue(td)
+			l.change(td, kq, event.Read, l.open(td, f), event.Add)
+		})
+		n := rounds(5000)
+		l.spawn("poster", 0, func(td *machine.Thread) {
+			rng := rand.New(rand.NewPCG(1, 0))
+			for range n {
+				ok := false
+				for i := 0; i < 10000 && !ok; i++ {
+					_, ok = l.take(td, answers, 0)
+				}
+				if !ok {
+					l.take(td, answers, kqueue.Forever) // if the sleeper is lost, all sleep now
+				}
+				for range rng.IntN(30) {
+					td.Now()
+				}
+				f.ring(td)
+			}
+		})
+		trigger := []event.Kevent{{Ident: 1, Filter: event.User, Fflags: event.NoteTrigger}}
+		l.spawn("sleeper", 1, func(td *machine.Thread) {
+			for range n {
+				if _, err := l.p.Kevent(td, answers, trigger, nil, 0); err != nil {
+					t.Errorf("trigger: %v", err)
+				}
+				l.take(td, kq, kqueue.Forever)
+			}
+		})
+		l.run()
+	})
 }
 
 // attachBeforeList: a descriptor that is closed between the moment a change
