@@ -90,13 +90,12 @@ func (l *lab) take(td *machine.Thread, kq int, timeout time.Duration) (event.Kev
 	return events[0], n == 1
 }
 
-// rounds is four times n, or n with -short: threads that are done before the
-// next has begun meet nobody.
+// rounds is n with -short, else crowd times as many.
 func rounds(n int) int {
 	if testing.Short() {
 		return n
 	}
-	return 4 * n
+	return crowd * n
 }
 
 // each runs f for both CPUs, to place what it makes on either.

@@ -390,7 +390,7 @@ func secondLook(t *testing.T, new func(*machine.Machine) kqueue.Strategy) {
 			kq = l.kqueue(td)
 			l.change(td, kq, event.Read, l.open(td, f), event.Add)
 		})
-		n := rounds(5000)
+		const n = 1000
 		l.spawn("poster", 0, func(td *machine.Thread) {
 			rng := rand.New(rand.NewPCG(1, 0))
 			for range n {
