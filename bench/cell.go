@@ -13,7 +13,7 @@ import (
 // and reports how many came since the last retrieval, so a harvest shows
 // whether any was lost or returned twice.
 type cell struct {
-	src *kqueue.Source
+	src kqueue.Source
 	ops *kqueue.Filter
 	n   int // guarded by src's domain: notified so often
 }
@@ -34,10 +34,10 @@ func (c *cell) Source(f event.Filter) (*kqueue.Source, *kqueue.Filter, error) {
 	if f != event.Read {
 		return nil, nil, syscall.EINVAL
 	}
-	return c.src, c.ops, nil
+	return &c.src, c.ops, nil
 }
 
-func (c *cell) Sources() []*kqueue.Source { return []*kqueue.Source{c.src} }
+func (c *cell) Sources() []*kqueue.Source { return []*kqueue.Source{&c.src} }
 
 func (c *cell) Release(*machine.Thread) {}
 
@@ -69,7 +69,8 @@ func (t *trial) cells(cpu, n int, ops *kqueue.Filter) *cells {
 	defer td.Detach()
 	cs := &cells{all: make([]cell, n)}
 	for i := range cs.all {
-		cs.all[i] = cell{src: t.k.NewSource(td), ops: ops}
+		cs.all[i].ops = ops
+		cs.all[i].src.Init(td, t.k)
 		cs.descs = append(cs.descs, &kqueue.Desc{File: &cs.all[i]})
 	}
 	return cs

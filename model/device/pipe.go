@@ -23,8 +23,8 @@ const (
 // empty, so that a byte to and fro stays on one line of the cache.
 type pipe struct {
 	// Immutable. The two lists are in one domain, which guards the rest.
-	readers *kqueue.Source
-	writers *kqueue.Source
+	readers kqueue.Source
+	writers kqueue.Source
 
 	n       int    // bytes in buf
 	head    int    // where they begin; they wrap round
@@ -55,8 +55,9 @@ type PipeEnd struct {
 
 // NewPipe makes a pipe, placed by the strategy, and returns its two ends.
 func NewPipe(td *machine.Thread, k *kqueue.Kernel) (r, w *PipeEnd) {
-	p := &pipe{readers: k.NewSource(td)}
-	p.writers = p.readers.Sibling()
+	p := new(pipe)
+	p.readers.Init(td, k)
+	p.writers.InitSibling(&p.readers)
 	p.buf = p.small[:]
 	p.r.p, p.w.p = p, p
 	p.w.writes = true
@@ -188,9 +189,9 @@ func (p *pipe) grow(n int) {
 func (e *PipeEnd) Source(f event.Filter) (*kqueue.Source, *kqueue.Filter, error) {
 	switch {
 	case f == event.Read && !e.writes:
-		return e.p.readers, bytesFilter, nil
+		return &e.p.readers, bytesFilter, nil
 	case f == event.Write && e.writes:
-		return e.p.writers, roomFilter, nil
+		return &e.p.writers, roomFilter, nil
 	}
 	return nil, nil, syscall.EINVAL
 }
@@ -198,9 +199,9 @@ func (e *PipeEnd) Source(f event.Filter) (*kqueue.Source, *kqueue.Filter, error)
 // Sources returns the list of the end's one direction.
 func (e *PipeEnd) Sources() []*kqueue.Source {
 	if e.writes {
-		return []*kqueue.Source{e.p.writers}
+		return []*kqueue.Source{&e.p.writers}
 	}
-	return []*kqueue.Source{e.p.readers}
+	return []*kqueue.Source{&e.p.readers}
 }
 
 // Release closes the end, and tells those who watch the other. Doing so again

@@ -26,7 +26,7 @@ type ProbeConfig struct {
 // With the zero ProbeConfig its filter is the least that a filter can do, and a
 // measure of all that is around it.
 type Probe struct {
-	src  *kqueue.Source
+	src  kqueue.Source
 	ops  *kqueue.Filter
 	n    int64 // guarded by src, or the mplock if Unsafe
 	mp   *machine.Token
@@ -35,7 +35,8 @@ type Probe struct {
 
 // NewProbe makes a probe at level 0, placed by the strategy.
 func NewProbe(td *machine.Thread, k *kqueue.Kernel, c ProbeConfig) *Probe {
-	p := &Probe{src: k.NewSource(td), ops: probeFilter}
+	p := &Probe{ops: probeFilter}
+	p.src.Init(td, k)
 	if c.Unsafe {
 		p.mp = k.Machine().MPLock()
 		p.ops = unsafeFilter
@@ -109,11 +110,11 @@ func (p *Probe) Source(f event.Filter) (*kqueue.Source, *kqueue.Filter, error) {
 	if f != event.Read && f != event.Write {
 		return nil, nil, syscall.EINVAL
 	}
-	return p.src, p.ops, nil
+	return &p.src, p.ops, nil
 }
 
 // Sources returns the probe's one list.
-func (p *Probe) Sources() []*kqueue.Source { return []*kqueue.Source{p.src} }
+func (p *Probe) Sources() []*kqueue.Source { return []*kqueue.Source{&p.src} }
 
 // Release does nothing: a probe can be set as long as somebody has it.
 func (p *Probe) Release(td *machine.Thread) {}

@@ -20,9 +20,9 @@ import (
 type File struct {
 	// What an event touches comes first, to share a cache line. The sources
 	// are siblings: interrupts, and all filters, run in one domain.
-	readers *kqueue.Source
-	writers *kqueue.Source
-	excepts *kqueue.Source
+	readers kqueue.Source
+	writers kqueue.Source
+	excepts kqueue.Source
 	fd      int    // immutable
 	life    int32  // immutable: tells apart the files that a number has meant
 	held    uint32 // guarded by the domain: what held at the last interrupt or poll
@@ -65,9 +65,9 @@ func (h *Host) newFile(td *machine.Thread, fd int) (*File, error) {
 		return nil, fmt.Errorf("host: descriptor %d: %w", fd, err)
 	}
 	f.desc.File = f
-	f.readers = h.k.NewSource(td)
-	f.writers = f.readers.Sibling()
-	f.excepts = f.readers.Sibling()
+	f.readers.Init(td, h.k)
+	f.writers.InitSibling(&f.readers)
+	f.excepts.InitSibling(&f.readers)
 	return f, nil
 }
 
@@ -115,18 +115,18 @@ func (f *File) FD() int { return f.fd }
 func (f *File) Source(filter event.Filter) (*kqueue.Source, *kqueue.Filter, error) {
 	switch {
 	case filter == event.Read && f.access != unix.O_WRONLY:
-		return f.readers, readFilter, nil
+		return &f.readers, readFilter, nil
 	case filter == event.Write && f.access != unix.O_RDONLY:
-		return f.writers, writeFilter, nil
+		return &f.writers, writeFilter, nil
 	case filter == event.Except:
-		return f.excepts, exceptFilter, nil
+		return &f.excepts, exceptFilter, nil
 	}
 	return nil, nil, unix.EINVAL
 }
 
 // Sources returns the three sources. (kqueue.File)
 func (f *File) Sources() []*kqueue.Source {
-	return []*kqueue.Source{f.readers, f.writers, f.excepts}
+	return []*kqueue.Source{&f.readers, &f.writers, &f.excepts}
 }
 
 // Close ends every knote of the file and closes the descriptor. When it returns

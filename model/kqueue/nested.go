@@ -25,11 +25,11 @@ func (q *Queue) Source(f event.Filter) (*Source, *Filter, error) {
 	if f != event.Read {
 		return nil, nil, errEINVAL
 	}
-	return q.src, queueFilter, nil
+	return &q.src, queueFilter, nil
 }
 
 // Sources returns the one source of a queue.
-func (q *Queue) Sources() []*Source { return []*Source{q.src} }
+func (q *Queue) Sources() []*Source { return []*Source{&q.src} }
 
 // Release closes the queue when its last descriptor goes.
 func (q *Queue) Release(td *machine.Thread) { q.Close(td) }

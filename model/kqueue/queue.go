@@ -24,7 +24,7 @@ type Queue struct {
 
 	k      *Kernel
 	files  Files
-	src    *Source        // its own watchers; same place
+	src    Source         // its own watchers; same place
 	table  hash           // guarded by place: its knotes by filter and ident
 	dead   uint32         // guarded by place: knotes taken out of the table by a cleaner that left
 	buried machine.Uint32 // of dead, those whose cleaner has finished
@@ -37,7 +37,7 @@ type Queue struct {
 // changes are those of files, which may be nil.
 func (k *Kernel) NewQueue(td *machine.Thread, files Files) *Queue {
 	q := &Queue{k: k, files: files, place: k.strategy.Queue(td)}
-	q.src = k.sourceAt(q.place)
+	q.src.init(k, q.place)
 	q.src.wait.Name = "knote of a kqueue"
 	q.waiters.Name = "kevent"
 	q.settled.Name = "a claim in kevent"

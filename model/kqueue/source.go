@@ -26,17 +26,22 @@ type Source struct {
 
 // NewSource makes a source, placed by the strategy.
 func (k *Kernel) NewSource(td *machine.Thread) *Source {
-	return k.sourceAt(k.strategy.Source(td))
+	s := new(Source)
+	s.Init(td, k)
+	return s
 }
 
-// Sibling makes another source in the same domain: two lists, such as the
-// readers and the writers of one pipe, over one state.
-func (s *Source) Sibling() *Source { return s.k.sourceAt(s.place) }
+// Init is NewSource for a source that is part of its owner, so that what an
+// event touches lies close together. s must be new.
+func (s *Source) Init(td *machine.Thread, k *Kernel) { s.init(k, k.strategy.Source(td)) }
 
-func (k *Kernel) sourceAt(p *Place) *Source {
-	s := &Source{k: k, place: p}
+// InitSibling makes s, which is new, another source in the domain of of: two
+// lists, such as the readers and the writers of one pipe, over one state.
+func (s *Source) InitSibling(of *Source) { s.init(of.k, of.place) }
+
+func (s *Source) init(k *Kernel, p *Place) {
+	s.k, s.place = k, p
 	s.wait.Name = "knote of a source"
-	return s
 }
 
 // Enter brings td into the source's domain.
