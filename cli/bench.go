@@ -322,6 +322,14 @@ func (r *result) print(format string, verdicts bool) error {
 	for _, n := range r.notes {
 		fmt.Fprintln(a.stdout, p.dim("note: "+n))
 	}
+	if verdicts && len(r.records) > 0 { // the verdicts have scrolled away
+		fmt.Fprintln(a.stdout)
+		for _, line := range r.summary() {
+			for _, l := range wrap(line, 100) {
+				fmt.Fprintln(a.stdout, l)
+			}
+		}
+	}
 	if r.partial && len(r.records) == 0 {
 		fmt.Fprintln(a.stdout, p.red("partial: interrupted before anything was measured"))
 	}

@@ -385,14 +385,18 @@ func plotPipes(recs []bench.Record, workload string, all bool) (figure, bool, er
 	if drawn == 0 {
 		return f, false, nil
 	}
-	for i, r := range []string{"epoll", "poll", "select", "fionread"} {
+	rivals := []string{"epoll", "poll", "select"}
+	if workload == "hostpipe" { // strategies there ask each pipe for its fill
+		rivals = append(rivals, "fionread")
+	}
+	for i, r := range rivals {
 		q := query{"reference", "", "ns/event", map[string]any{"op": r + "-pipes"}}
 		ok, err := add(q, hueColor(greyOf(i)), true)
 		if err != nil {
 			return f, false, err
 		}
 		if ok {
-			f.Legend = append(f.Legend, key{Name: r, Hue: greyOf(i), Rival: true})
+			f.Legend = append(f.Legend, key{Name: strings.Replace(r, "fionread", "epoll and FIONREAD", 1), Hue: greyOf(i), Rival: true})
 		}
 	}
 	p.X.Scale, p.Y.Scale = plot.LogScale{}, plot.LogScale{}
