@@ -16,6 +16,10 @@ type bell struct {
 	src  *kqueue.Source
 	ops  *kqueue.Filter
 	slow machine.Mutex // what the filter of a blocking bell waits for
+
+	// interrupt rings too: it may not wait for a knote that is being asked, and
+	// leaves word.
+	interrupt *machine.Callout
 }
 
 func newBell(td *machine.Thread, k *kqueue.Kernel, c character) *bell {
@@ -49,7 +53,7 @@ const (
 	blocking
 )
 
-func (b *bell) ring(td *machine.Thread) { b.src.Notify(td, 1) }
+func (b *bell) ring(td *machine.Thread, times int64) { b.src.Notify(td, times) }
 
 // hold keeps the filter of a blocking bell waiting while f runs.
 func (b *bell) hold(td *machine.Thread, f func()) {

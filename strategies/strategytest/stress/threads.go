@@ -21,8 +21,9 @@ func (w *world) produce(td *machine.Thread, me, ops int) {
 		switch rng.IntN(12) {
 		case 0, 1, 2, 3:
 			b := &w.bells[rng.IntN(len(w.bells))]
-			b.count.Add(1)
-			b.it.ring(td)
+			times := 1 + rng.Int64N(3)
+			b.count.Add(times)
+			b.it.ring(td, times)
 		case 4, 5, 6:
 			p := &w.pipes[rng.IntN(len(w.pipes))]
 			var buf [8]byte
@@ -41,6 +42,7 @@ func (w *world) produce(td *machine.Thread, me, ops int) {
 			s.it.Set(td, int64(rng.IntN(2)))
 		case 11:
 			b := &w.bells[rng.IntN(len(w.bells))]
+			b.it.interrupt.Reset(td, td.Now())
 			b.it.hold(td, func() {
 				for range rng.IntN(200) {
 					td.Now() // takes a while, as a device's lock may be held for a while

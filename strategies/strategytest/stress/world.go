@@ -197,6 +197,10 @@ func (w *world) build(td *machine.Thread, cpu, producers int) {
 	for i := range w.bells {
 		if b := &w.bells[i]; mine(i) {
 			b.it = newBell(td, w.k, character(i%3))
+			b.it.interrupt = w.m.NewCallout("interrupt", td.Home(), func(td *machine.Thread) {
+				b.count.Add(1)
+				b.it.ring(td, 1)
+			})
 			b.fd = open(b.it)
 		}
 	}
