@@ -37,8 +37,8 @@ import (
 //	spawn NAME COMMAND, join NAME      any of these
 //
 // The threads are at home on CPU 0, or on 0 and 1 in turn, so that objects that
-// are made one after another lie apart. Any command takes cpu=N, to be on that
-// one; kevent takes hide=data too, where the data depends on the clock.
+// are made one after another lie apart. Kevent takes hide=data too, where the
+// data depends on the clock: it is shown as 1.
 type shell struct {
 	new  func(*machine.Machine) kqueue.Strategy
 	cpus int // that are used in turn
@@ -67,8 +67,6 @@ func (s *shell) run(cmd string, cmdArgs []datadriven.CmdArg, input string) (answ
 			continue
 		}
 		switch a.Key {
-		case "cpu":
-			cpu, err = strconv.Atoi(a.Vals[0])
 		case "n":
 			room, err = strconv.Atoi(a.Vals[0])
 		case "timeout":
@@ -76,7 +74,7 @@ func (s *shell) run(cmd string, cmdArgs []datadriven.CmdArg, input string) (answ
 		case "hide":
 			hide = a.Vals[0] == "data"
 		default:
-			err = fmt.Errorf("unknown argument %s=: want cpu=, n=, timeout= or hide=data", a.Key)
+			err = fmt.Errorf("unknown argument %s=: want n=, timeout= or hide=data", a.Key)
 		}
 		if err != nil {
 			return "", err
@@ -228,6 +226,15 @@ func (c *call) parse(cmd string, args []string, input string) error {
 	case "set", "add", "hold", "let", "fail":
 		if err := want(2); err != nil {
 			return err
+		}
+		if _, known := callNames[args[1]]; !known && (cmd == "hold" || cmd == "let") {
+			return fmt.Errorf("%s: call %q: want attach, detach or event", cmd, args[1])
+		}
+		if _, err := strconv.ParseInt(args[1], 0, 64); err != nil && (cmd == "set" || cmd == "add") {
+			return fmt.Errorf("%s: level %q: want a number", cmd, args[1])
+		}
+		if cmd == "fail" && args[1] != "ok" && errnoOf(args[1]) == nil {
+			return fmt.Errorf("fail: %q: want the name of an errno, or ok", args[1])
 		}
 		c.do = func(td *machine.Thread) string { return c.probe(td, cmd, number(0), args[1]) }
 		return nil
