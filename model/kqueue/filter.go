@@ -69,9 +69,9 @@ func (kn *Knote) event(td *machine.Thread, hint int64) bool {
 // each callout that came meanwhile.
 func (kn *Knote) askSlow(td *machine.Thread, hint int64) bool {
 	hit := kn.guarded(td, func() bool { return kn.ops.Event(td, kn, hint) })
-	for kn.again > 0 {
-		kn.again--
-		hint := kn.hint
+	for len(kn.again) > 0 {
+		hint := kn.again[0]
+		kn.again = append(kn.again[:0], kn.again[1:]...)
 		hit = kn.guarded(td, func() bool { return kn.ops.Event(td, kn, hint) })
 	}
 	return hit

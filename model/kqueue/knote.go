@@ -48,8 +48,7 @@ type Knote struct {
 	desc    *Desc   // immutable: the life of a descriptor number that it is tied to, or nil
 	left    uint32  // uses ended: see used
 	waiters int32   // threads that wait for busy to pass or for done
-	again   int32   // callouts that came while it was busy
-	hint    int64   // theirs
+	again   []int64 // hints of callouts that came while it was busy
 
 	_ [40]byte // the halves are written by different CPUs; a knote is four lines
 

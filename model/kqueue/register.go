@@ -9,11 +9,14 @@ const (
 	actions    = event.Add | event.Delete | event.Enable | event.Disable
 	persistent = event.OneShot | event.Clear | event.Dispatch
 	accepted   = actions | persistent | event.Receipt
+	// system is what only the kernel sets. It is ignored in a change, so that
+	// an event can be handed back as one. (EV_SYSFLAGS)
+	system = event.EOF | event.NoData | event.HUP | event.Error
 )
 
 // register applies one change. (kqueue_register)
 func (q *Queue) register(td *machine.Thread, kev *event.Kevent) error {
-	if !valid(kev.Filter) || kev.Flags&^accepted != 0 {
+	if !valid(kev.Filter) || kev.Flags&^(accepted|system) != 0 {
 		return errEINVAL
 	}
 	const both, either = event.Enable | event.Disable, event.Add | event.Delete
@@ -200,7 +203,7 @@ func (kn *Knote) modify(td *machine.Thread, kev *event.Kevent) error {
 			kn.unbusy(td)
 		}
 		if err != nil {
-			if kn.again > 0 { // callouts, that came while the filter said no
+			if len(kn.again) > 0 { // callouts, that came while the filter said no
 				kn.tell(td)
 			}
 			return err

@@ -96,7 +96,7 @@ func (sc *scratch) alloc() *Knote {
 	sc.pooled--
 	kn.hnext = nil
 	kn.state, kn.link = 0, 0
-	kn.left, kn.used, kn.again = 0, 0, 0
+	kn.left, kn.used, kn.again = 0, 0, kn.again[:0]
 	kn.Cond, kn.Fflags, kn.Data, kn.Pending = 0, 0, 0, 0
 	return kn
 }

@@ -87,8 +87,7 @@ func (s *Source) Post(td *machine.Thread, hint int64) {
 				continue
 			}
 			if td.NoSleep {
-				kn.again++
-				kn.hint = hint
+				kn.again = append(kn.again, hint)
 				continue
 			}
 			if kn = s.awaitPassing(td, kn); kn == nil {
