@@ -366,7 +366,7 @@ func (d leak) Sleep(td *machine.Thread, until time.Duration) error {
 }
 
 func (d leak) Deliver(td *machine.Thread, kn *kqueue.Knote) {
-	if *d.lost++; *d.lost%100 == 0 {
+	if *d.lost++; *d.lost%20 == 0 {
 		return
 	}
 	d.mu.Lock(td)
