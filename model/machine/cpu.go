@@ -101,10 +101,21 @@ func (c *CPU) unhold(td *Thread) {
 		return
 	}
 	c.held.Store(0)
-	// Somebody may have queued up after the look and before the store.
+	c.pass(td)
+}
+
+// pass gives a CPU that has just become free to a thread that queued up after
+// its holder had looked and before it let go.
+func (c *CPU) pass(td *Thread) {
 	if c.attn.Load() >= waiting && c.held.CompareAndSwap(0, 1) {
 		c.handOver(td)
 	}
+}
+
+// lookAgain sees to what has come while the CPU became free.
+func (c *CPU) lookAgain(td *Thread) {
+	c.pass(td)
+	c.interrupt(td)
 }
 
 // handOver makes the first waiter the holder of the CPU, which is held.

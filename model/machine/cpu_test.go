@@ -181,6 +181,7 @@ func TestMail(t *testing.T) {
 	a.Leave()
 	want("leaving", "6 by a")
 	c.mail.Push(b, letter("7")) // as if it had come while the CPU was let go of
+	c.attn.Or(mailed)
 	a.Migrate(c)
 	want("arriving", "7 by a")
 	a.Leave()

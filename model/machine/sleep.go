@@ -98,8 +98,23 @@ func (td *Thread) Sleep(until time.Duration) error {
 		panic("machine: " + td.Name + " must not sleep, on " + wc.Name)
 	}
 	td.Stats.Sleeps++
-	if td.on == nil && td.nheld == 0 {
+	switch {
+	case td.nheld == 0 && td.on == nil:
 		return td.park(wc, until)
+	case td.nheld == 0: // drop and retake of one CPU, or of one token
+		c := td.on
+		td.release()
+		err := td.park(wc, until)
+		c.acquire(td)
+		return err
+	case td.nheld == 1 && td.on == nil:
+		t := td.held[0]
+		td.nheld = 0
+		t.unlock(td)
+		err := td.park(wc, until)
+		t.lock(td)
+		td.held[0], td.nheld = t, 1
+		return err
 	}
 	var l lost
 	td.drop(&l)

@@ -115,6 +115,13 @@ func (td *Thread) migrate(c *CPU) {
 		td.Stats.Migrations++
 		td.last = c
 	}
+	if c.attn.Load() == 0 && c.held.CompareAndSwap(0, 1) {
+		td.on = c
+		if c.attn.Load()&mailed != 0 {
+			c.work(td)
+		}
+		return
+	}
 	c.acquire(td)
 }
 
@@ -149,7 +156,14 @@ func (td *Thread) leave() {
 func (td *Thread) release() {
 	c := td.on
 	td.on = nil
-	c.release(td)
+	if c.attn.Load() != 0 {
+		c.release(td)
+		return
+	}
+	c.held.Store(0)
+	if c.attn.Load() != 0 {
+		c.lookAgain(td)
+	}
 }
 
 // EnterCritical takes the thread's CPU and keeps it until the matching
