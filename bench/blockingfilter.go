@@ -11,9 +11,9 @@ var blockingfilter = &Workload{
 	Name: "blockingfilter",
 	Doc:  "filters that are not MP-safe take the mplock inside; an event is as in single",
 	shapes: []shape{
-		{params: map[string]any{"filter": "safe", "threads": 1}, core: true, run: filtering(counting, 1)},
+		{params: map[string]any{"filter": "safe", "threads": 1}, core: true, run: filtering(calledCounting, 1)},
 		{params: map[string]any{"filter": "unsafe", "threads": 1}, core: true, run: filtering(unsafeCounting, 1)},
-		{params: map[string]any{"filter": "safe", "threads": 2}, run: filtering(counting, 2)},
+		{params: map[string]any{"filter": "safe", "threads": 2}, run: filtering(calledCounting, 2)},
 		{params: map[string]any{"filter": "unsafe", "threads": 2}, run: filtering(unsafeCounting, 2)},
 	},
 }

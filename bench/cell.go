@@ -19,9 +19,12 @@ type cell struct {
 }
 
 // counting is the filter of cells. Its knotes are EV_CLEAR.
-var counting = &kqueue.Filter{Name: "cell", Event: count, Clear: true}
+var counting = &kqueue.Filter{Name: "cell", Count: true, Clear: true}
 
-// unsafeCounting is the same, not known to be MP-safe.
+// calledCounting is the same as a function, as the filters of most devices are.
+var calledCounting = &kqueue.Filter{Name: "called cell", Event: count, Clear: true}
+
+// unsafeCounting is that, not known to be MP-safe.
 var unsafeCounting = &kqueue.Filter{Name: "unsafe cell", Event: count, Clear: true, Unsafe: true}
 
 func count(_ *machine.Thread, kn *kqueue.Knote, hint int64) bool {

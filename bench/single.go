@@ -20,14 +20,17 @@ var single = &Workload{
 		{params: map[string]any{"batch": 64, "thread": "visits"}, core: true, run: singly(64, true)},
 		{params: map[string]any{"batch": 8, "thread": "visits"}, run: singly(8, true)},
 		{params: map[string]any{"batch": 1, "thread": "visits"}, run: singly(1, true)},
+		{params: map[string]any{"batch": 64, "filter": "function"}, core: true, run: singlyBy(64, false, calledCounting)},
 		{params: map[string]any{"call": "empty harvest"}, core: true, run: emptyHarvest},
 		{params: map[string]any{"call": "coalesced notify"}, core: true, run: coalescedNotify},
 	},
 }
 
-func singly(batch int, visits bool) func(t *trial) error {
+func singly(batch int, visits bool) func(t *trial) error { return singlyBy(batch, visits, counting) }
+
+func singlyBy(batch int, visits bool, ops *kqueue.Filter) func(t *trial) error {
 	return func(t *trial) error {
-		w, err := t.loop(0, batch, counting)
+		w, err := t.loop(0, batch, ops)
 		if err != nil {
 			return err
 		}

@@ -121,11 +121,13 @@ func (p *Probe) Release(td *machine.Thread) {}
 
 // The four filters. An ungated one has no gate to ask for.
 var (
-	probeFilter       = &kqueue.Filter{Name: "probe", Attach: attachProbe, Touch: touchProbe, Event: level}
-	unsafeFilter      = &kqueue.Filter{Name: "probe", Attach: attachProbe, Touch: touchProbe, Event: level, Unsafe: true}
+	probeFilter       = &kqueue.Filter{Name: "probe", Attach: attachProbe, Touch: touchProbe, Level: value}
+	unsafeFilter      = &kqueue.Filter{Name: "probe", Attach: attachProbe, Touch: touchProbe, Level: value, Unsafe: true}
 	gatedFilter       = gatedProbe(false)
 	unsafeGatedFilter = gatedProbe(true)
 )
+
+func value(kn *kqueue.Knote) *int64 { return &kn.Hook.(*Probe).n }
 
 func level(td *machine.Thread, kn *kqueue.Knote, hint int64) bool {
 	kn.Data = kn.Hook.(*Probe).n

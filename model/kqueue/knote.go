@@ -26,7 +26,7 @@ type Knote struct {
 	Data  int64
 	keep  event.Flags  // OneShot, Clear, Dispatch: as first added
 	filt  event.Filter // immutable
-	quick bool         // immutable: asking the filter cannot lose the domain
+	kind  kind         // immutable: how the filter is asked
 	state sourceHalf
 	// Cond is the conditions that the filter reports: EOF, NoData, HUP.
 	Cond event.Flags
@@ -44,13 +44,14 @@ type Knote struct {
 	Hook any
 
 	sprev   *Knote  // src.notes
-	src     *Source // immutable
+	level   *int64  // of a filter with Level
 	desc    *Desc   // immutable: the life of a descriptor number that it is tied to, or nil
+	src     *Source // immutable
 	left    uint32  // uses ended: see used
 	waiters int32   // threads that wait for busy to pass or for done
 	again   []int64 // hints of callouts that came while it was busy
 
-	_ [40]byte // the halves are written by different CPUs; a knote is four lines
+	_ [24]byte // the halves are written by different CPUs; a knote is four lines
 
 	// The queue's half: guarded by q.place.
 

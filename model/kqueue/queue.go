@@ -155,7 +155,7 @@ func clean(td *machine.Thread, kn *Knote, from *Place) {
 	}
 	q.table.remove(kn)
 	used := kn.used
-	apart := s.place != q.place || !kn.quick
+	apart := s.place != q.place || kn.kind == guarded
 	if apart {
 		q.dead++
 	}

@@ -125,7 +125,7 @@ func (q *Queue) make(td *machine.Thread, kev *event.Kevent, t *target) error {
 	if t.ops.Clear {
 		kn.keep |= event.Clear
 	}
-	kn.place, kn.quick = t.src.place, !t.ops.slow() && !t.ops.counts
+	kn.place, kn.kind = t.src.place, t.ops.kind()
 	kn.state = busy
 	if kev.Flags&event.Disable != 0 {
 		kn.state |= disabled
@@ -194,7 +194,7 @@ func (kn *Knote) modify(td *machine.Thread, kev *event.Kevent) error {
 	add := kev.Flags&event.Add != 0
 	touch := add || kn.ops.Commands
 	if touch {
-		slow := !kn.quick
+		slow := kn.kind == guarded
 		if slow {
 			kn.state |= busy
 		}

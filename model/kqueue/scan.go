@@ -104,7 +104,7 @@ func (p *pass) claim(td *machine.Thread, kn *Knote) *Knote {
 			td.Stats.Markers++
 		case kn.link&claimed != 0:
 			p.met = true
-		case kn.quick && kn.place == p.q.place && p.claimed == 0:
+		case kn.kind != guarded && kn.place == p.q.place && p.claimed == 0:
 			p.put(kn, p.ask(td, kn))
 		default:
 			kn.link |= claimed
@@ -125,11 +125,21 @@ func (p *pass) harvest(td *machine.Thread, kn *Knote) *Knote {
 	q, events, n := p.q, p.events, p.n
 	place := q.place
 	before, passed := kn.qprev, 0
-	for n < len(events) && kn.link == hashed|listed && kn.quick && kn.place == place &&
+	for n < len(events) && kn.link == hashed|listed && kn.kind != guarded && kn.place == place &&
 		kn.keep&^event.Clear == 0 && kn.state&(gone|disabled) == 0 {
 		next := kn.qnext
 		passed++
-		hit := kn.ops.Event(td, kn, 0)
+		var hit bool
+		switch kn.kind {
+		case counted:
+			kn.Data = kn.Pending
+			hit = kn.Data > 0
+		case leveled:
+			kn.Data = *kn.level
+			hit = kn.Data >= kn.WantData
+		default:
+			hit = kn.ops.Event(td, kn, 0)
+		}
 		if hit {
 			fill(&events[n], kn)
 			n++

@@ -78,7 +78,7 @@ func (sc *scratch) free(kn *Knote) {
 	if sc.pooled == poolMax {
 		return
 	}
-	kn.Hook, kn.src, kn.q, kn.desc = nil, nil, nil, nil
+	kn.Hook, kn.level, kn.src, kn.q, kn.desc = nil, nil, nil, nil, nil
 	kn.qprev, kn.qnext = nil, nil
 	kn.hnext = sc.pool
 	sc.pool = kn

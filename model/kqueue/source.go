@@ -94,11 +94,22 @@ func (s *Source) Post(td *machine.Thread, hint int64) {
 				return
 			}
 		}
-		if kn.quick { // kn.event and s.deliver, written out: this is the hot path
-			if !kn.ops.Event(td, kn, hint) || !kn.state.fire() {
-				continue
-			}
-		} else if !kn.event(td, hint) || !kn.state.fire() {
+		// kn.event and s.deliver, written out: this is the hot path.
+		var hit bool
+		switch kn.kind {
+		case called:
+			hit = kn.ops.Event(td, kn, hint)
+		case counted:
+			kn.Pending += hint
+			kn.Data = kn.Pending
+			hit = kn.Data > 0
+		case leveled:
+			kn.Data = *kn.level
+			hit = kn.Data >= kn.WantData
+		default:
+			hit = kn.event(td, hint)
+		}
+		if !hit || !kn.state.fire() {
 			continue
 		}
 		if q := kn.q; q.place == s.place && q.watched.Load(td) == 0 {
