@@ -220,14 +220,33 @@ func (l *ready) remove(kn *Knote) {
 	}
 }
 
-// cut takes everything between before, or the head, and at off the list.
+// cut takes everything between before, or the head, and at, or the end, off
+// the list.
 func (l *ready) cut(before, at *Knote) {
-	at.qprev = before
+	if at == nil {
+		l.last = before
+	} else {
+		at.qprev = before
+	}
 	if before == nil {
 		l.first = at
 	} else {
 		before.qnext = at
 	}
+}
+
+// splice appends all of o.
+func (l *ready) splice(o *ready) {
+	switch {
+	case o.first == nil:
+		return
+	case l.last == nil:
+		l.first = o.first
+	default:
+		l.last.qnext = o.first
+		o.first.qprev = l.last
+	}
+	l.last = o.last
 }
 
 // hash is a queue's table of knotes, chained through them. A map would cost a

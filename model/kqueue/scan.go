@@ -29,9 +29,18 @@ type pass struct {
 //	pops kn, leaves the queue
 //	                            list empty: returns 0   <- kn was ready
 //	still ready: puts kn back
-func (q *Queue) scan(td *machine.Thread, sc *scratch, events []event.Kevent) int {
-	p := pass{frame: sc.push(), q: q, sc: sc, events: events}
-	q.ready.append(&p.end)
+func (q *Queue) scan(td *machine.Thread, events []event.Kevent) int {
+	kn, back, n := q.harvest(td, q.ready.first, events, 0)
+	if kn == nil || n == len(events) {
+		return n // most scans: they have not left the domain, and need no mark
+	}
+	sc := scratchOf(td)
+	p := pass{frame: sc.push(), q: q, sc: sc, events: events, n: n}
+	if back == nil {
+		q.ready.append(&p.end)
+	} else {
+		q.ready.insertBefore(&p.end, back)
+	}
 	for p.walk(td); p.met && p.n < len(events); p.walk(td) {
 		// With room left it waits for other scans to say what became of
 		// what they claimed: it may be ready still. It holds no claim. They
@@ -92,7 +101,7 @@ func (p *pass) walk(td *machine.Thread) {
 // get to.
 func (p *pass) claim(td *machine.Thread, kn *Knote) *Knote {
 	if !p.peek {
-		kn = p.harvest(td, kn)
+		kn, _, p.n = p.q.harvest(td, kn, p.events, p.n)
 	}
 	for kn != &p.end {
 		if !p.peek && p.n+p.claimed == len(p.events) || p.claimed == batch {
@@ -118,17 +127,23 @@ func (p *pass) claim(td *machine.Thread, kn *Knote) *Knote {
 }
 
 // harvest is claim for the common case: level-triggered and EV_CLEAR knotes of
-// the queue's own domain. It does what p.ask and p.put would do and stops at
-// the first knote that needs more than that. It never leaves the domain, so it
-// can cut what it has passed off the list in one piece.
-func (p *pass) harvest(td *machine.Thread, kn *Knote) *Knote {
-	q, events, n := p.q, p.events, p.n
+// the queue's own domain. It does what p.ask and p.put would do, fills events
+// from index n on, and stops at the first knote that needs more than that, or at
+// the end of the list. It never leaves the domain, so it can cut what it has
+// passed off the list in one piece, and put what goes back to the tail there in
+// another, of which back is the first.
+func (q *Queue) harvest(td *machine.Thread, kn *Knote, events []event.Kevent, n int) (next, back *Knote, _ int) {
 	place := q.place
-	before, passed := kn.qprev, 0
-	for n < len(events) && kn.link == hashed|listed && kn.kind != guarded && kn.place == place &&
+	var before *Knote
+	if kn != nil {
+		before = kn.qprev
+	}
+	var returned ready
+	left := 0
+	first := kn
+	for kn != nil && n < len(events) && kn.link == hashed|listed && kn.kind != guarded && kn.place == place &&
 		kn.keep&^event.Clear == 0 && kn.state&(gone|disabled) == 0 {
 		next := kn.qnext
-		passed++
 		var hit bool
 		switch kn.kind {
 		case counted:
@@ -145,19 +160,19 @@ func (p *pass) harvest(td *machine.Thread, kn *Knote) *Knote {
 			n++
 		}
 		if kn.state.glance(hit, kn.keep) {
-			q.ready.append(kn)
-			q.n++
+			returned.append(kn)
 		} else {
 			kn.link &^= listed
+			left++
 		}
 		kn = next
 	}
-	if passed > 0 {
+	if kn != first {
 		q.ready.cut(before, kn)
-		q.n -= passed
-		p.n = n
+		q.ready.splice(&returned)
+		q.n -= left
 	}
-	return kn
+	return kn, returned.first, n
 }
 
 // visit leaves the queue and evaluates what has been claimed, in the order of

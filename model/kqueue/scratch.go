@@ -129,15 +129,24 @@ func pay(td *machine.Thread) {
 	}
 }
 
-// finish does at the end of a call what could not be done inside a domain.
+// finish does at the end of a call, in no domain, what could not be done inside
+// one: it cleans the one-shots that a scan has ended, pays visits, and takes
+// watches that have ended out of the graph.
 func finish(td *machine.Thread) {
+	sc := scratchOf(td)
+	for len(sc.ends) > 0 {
+		last := len(sc.ends) - 1
+		kn := sc.ends[last]
+		sc.ends = sc.ends[:last]
+		clean(td, kn, nil)
+	}
 	if td.Debt != 0 {
 		pay(td)
 	}
-	if sc := scratchOf(td); len(sc.edges) > 0 {
-		for _, e := range sc.edges {
-			unwatch(td, e)
-		}
-		sc.edges = sc.edges[:0]
+	for len(sc.edges) > 0 {
+		last := len(sc.edges) - 1
+		e := sc.edges[last]
+		sc.edges = sc.edges[:last]
+		unwatch(td, e)
 	}
 }

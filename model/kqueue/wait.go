@@ -78,7 +78,6 @@ func toErrno(err error) syscall.Errno {
 
 // wait is the second part of Kevent. td owes nothing when it comes here.
 func (q *Queue) wait(td *machine.Thread, events []event.Kevent, timeout time.Duration) (n int, err error) {
-	sc := scratchOf(td)
 	var until time.Duration // once it is known
 	expired := timeout == 0
 	if td.HasInterrupts() {
@@ -95,7 +94,7 @@ func (q *Queue) wait(td *machine.Thread, events []event.Kevent, timeout time.Dur
 			break
 		}
 		if q.n > 0 {
-			n = q.scan(td, sc, events)
+			n = q.scan(td, events)
 		}
 		if n > 0 || expired {
 			break
@@ -123,11 +122,6 @@ func (q *Queue) wait(td *machine.Thread, events []event.Kevent, timeout time.Dur
 		}
 	}
 	q.place.Exit(td)
-	for i, kn := range sc.ends {
-		sc.ends[i] = nil
-		clean(td, kn, nil)
-	}
-	sc.ends = sc.ends[:0]
 	finish(td)
 	td.Stats.Events += uint64(n)
 	return n, err
