@@ -1,0 +1,144 @@
+// Package script is the text form of a concurrent test of a kqueue: which
+// objects there are, and what each thread does to them. A script names no
+// strategy; the same text runs under all of them.
+//
+//	# What the reader should look at.
+//	seed 7
+//
+//	setup cpu=1
+//	  kqueue                              # 0
+//	  pipe                                # 1 2
+//	  kevent 0: READ 1 ADD|CLEAR udata=1
+//
+//	thread cpu=0
+//	  kevent 0 room=8 wait=forever
+//
+//	thread cpu=1
+//	  write 2 5
+//	  close 1
+//
+// Blank lines and what follows # are for people; the lines with # at the very
+// top are kept, as the script's Doc. Words are separated by spaces and tabs. An
+// operation is a line in the text form of [event.Op].
+//
+// First the sections named setup are carried out, one after another, each on
+// its CPU: they make what the threads begin with, and where a strategy places
+// objects by CPU the section says which one. A queue is nested in another by
+// watching its descriptor; EVFILT_USER and EVFILT_TIMER begin with their
+// EV_ADD. The descriptors are those of one process, which gives out the lowest
+// number that is free. Then all threads run at once. One that is asleep when
+// nothing runs any more is woken by closing its queue, and ends there.
+//
+// How long a finite wait is, and whatever else an operation leaves open, is
+// drawn from the seed.
+package script
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/kqlab/kqlab/model/event"
+)
+
+// The limits of a script. One that is beyond them does not parse: such a test
+// shows a reader nothing, and may take for ever.
+const (
+	MaxThreads = 6       // threads, and sections of setup
+	MaxCPU     = 1       // a script runs on two CPUs
+	MaxOps     = 1000    // of one section or thread
+	MaxChanges = 64      // of one kevent
+	MaxRoom    = 64      // events of one kevent
+	MaxBytes   = 1 << 17 // of one read or write
+	MaxFD      = 63      // the highest number that dup2 may make
+	MaxTimer   = 1000    // milliseconds of a timer
+	maxText    = 1 << 20 // bytes of a script
+)
+
+// A Script is a concurrent test.
+type Script struct {
+	Doc     []string // what it shows: the comment at its top, a line each, without #
+	Seed    uint64
+	Setup   []Thread // carried out one after another, before
+	Threads []Thread // carried out at once
+}
+
+// A Thread is what one thread does, in this order.
+type Thread struct {
+	CPU int // where it is at home
+	Ops []event.Op
+}
+
+// Ops returns how many operations the script has, setup and threads together.
+func (s *Script) Ops() int {
+	n := 0
+	for _, list := range [][]Thread{s.Setup, s.Threads} {
+		for _, t := range list {
+			n += len(t.Ops)
+		}
+	}
+	return n
+}
+
+// String returns the script as text that [Parse] reads back. Behind each
+// operation of setup that makes descriptors stand their numbers.
+func (s *Script) String() string {
+	var b strings.Builder
+	for _, line := range s.Doc {
+		b.WriteString(strings.TrimRight("# "+line, " ") + "\n")
+	}
+	fmt.Fprintf(&b, "seed %d\n", s.Seed)
+	var made numbers
+	for _, t := range s.Setup {
+		fmt.Fprintf(&b, "\nsetup cpu=%d\n", t.CPU)
+		for _, op := range t.Ops {
+			line := "  " + op.String()
+			if n := made.do(op); n != "" {
+				line = fmt.Sprintf("%-30s  # %s", line, n)
+			}
+			b.WriteString(line + "\n")
+		}
+	}
+	for _, t := range s.Threads {
+		fmt.Fprintf(&b, "\nthread cpu=%d\n", t.CPU)
+		for _, op := range t.Ops {
+			b.WriteString("  " + op.String() + "\n")
+		}
+	}
+	return b.String()
+}
+
+// Numbers are the descriptors that are open, as far as a list of operations
+// that is carried out in order says.
+type numbers map[int]bool
+
+// do carries out op, and returns the numbers of the descriptors that it makes.
+func (open *numbers) do(op event.Op) string {
+	if *open == nil {
+		*open = numbers{}
+	}
+	lowest := func() int {
+		fd := 0
+		for (*open)[fd] {
+			fd++
+		}
+		(*open)[fd] = true
+		return fd
+	}
+	switch op.Call {
+	case event.Kqueue, event.MakeProbe:
+		return fmt.Sprint(lowest())
+	case event.MakePipe:
+		return fmt.Sprint(lowest(), " ", lowest())
+	case event.Dup:
+		if (*open)[op.FD] {
+			return fmt.Sprint(lowest())
+		}
+	case event.Dup2:
+		if (*open)[op.FD] && op.To >= 0 {
+			(*open)[op.To] = true
+		}
+	case event.Close:
+		delete(*open, op.FD)
+	}
+	return ""
+}
