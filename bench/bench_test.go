@@ -12,8 +12,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/perf/benchfmt"
@@ -409,6 +411,81 @@ func TestLeak(t *testing.T) {
 	}
 }
 
+// A moody strategy is giant until its mood turns; then to enter is to panic, or
+// to stay for ever.
+type moody struct {
+	machine.Token
+	turned *atomic.Bool
+	hang   bool
+}
+
+func (m *moody) Source(*machine.Thread) *kqueue.Place { return &kqueue.Place{Domain: m} }
+func (m *moody) Queue(*machine.Thread) *kqueue.Place  { return &kqueue.Place{Domain: m} }
+func (m *moody) Enter(td *machine.Thread) {
+	td.Get(&m.Token)
+	switch {
+	case !m.turned.Load():
+	case m.hang:
+		select {}
+	default:
+		panic("enough of this")
+	}
+}
+func (m *moody) Exit(td *machine.Thread)                             { td.Put(&m.Token) }
+func (m *moody) Sleep(td *machine.Thread, until time.Duration) error { return td.Sleep(until) }
+func (m *moody) Deliver(td *machine.Thread, kn *kqueue.Knote)        { kqueue.Activate(td, kn) }
+
+// What was measured outlives a strategy that panics or hangs, on a thread of
+// the machine or on the trial's own goroutine.
+func TestWhatWasMeasuredOutlivesAStrategy(t *testing.T) {
+	defer bench.Stalled(200 * time.Millisecond)()
+	for _, c := range []struct {
+		name, workload string
+		hang, late     bool
+		want           string
+	}{
+		{"panic", "shared", false, false, "panic: enough of this, in github.com/kqlab/kqlab/bench_test.(*moody).Enter (bench_test.go:"},
+		{"panic of a thread", "shared", false, true, "panic: enough of this, in "},
+		{"hang", "shared", true, false, "the trial does not end"},
+		{"hang of a thread", "single", true, true, "the trial does not end"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var turned atomic.Bool
+			var measured int
+			bad := strategies.Entry{Name: "moody", New: func(*machine.Machine) kqueue.Strategy {
+				if c.late && measured >= 40 {
+					time.AfterFunc(2*time.Millisecond, func() { turned.Store(true) })
+				}
+				return &moody{turned: &turned, hang: c.hang}
+			}}
+			recs, err := bench.Run(context.Background(), bench.Options{
+				Strategies: append(slices.Clone(strategies.All[:1]), bad),
+				Workloads:  []*bench.Workload{workload(t, c.workload)},
+				Budget:     time.Second,
+				Seed:       seed,
+				Progress: func(_, _ int, what string) {
+					if strings.HasSuffix(what, "calibrating") {
+						return
+					}
+					if measured++; measured >= 40 && !c.late {
+						turned.Store(true)
+					}
+				},
+			})
+			var f *bench.Failure
+			if !errors.As(err, &f) || f.Strategy != "moody" || f.Workload != c.workload {
+				t.Fatalf("error %v, want a failure of moody in %s", err, c.workload)
+			}
+			if !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%q does not say %q", err, c.want)
+			}
+			if r := pick(recs, "reference", "", "ns/event", map[string]any{"op": "mutex"}); r.Rounds == 0 || !r.Partial {
+				t.Errorf("the mutex of the rounds before is lost: %+v", r)
+			}
+		})
+	}
+}
+
 // made returns records of two strategies whose figures are known.
 func made(giant, other float64, control ...float64) []bench.Record {
 	rec := bench.Record{
@@ -462,6 +539,41 @@ func TestTable(t *testing.T) {
 	var b bytes.Buffer
 	if bench.Table(&b, nil, false); b.Len() == 0 {
 		t.Error("an empty table says nothing")
+	}
+}
+
+// No line is wider than a terminal usually is, whatever was measured.
+func TestTableFits(t *testing.T) {
+	recs, err := everything()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The longest that the columns of any workload have to hold.
+	recs = slices.Clone(recs)
+	for i := range recs {
+		if recs[i].Unit == "ns" {
+			recs[i].Median, recs[i].Min, recs[i].Max = 123456, 123456, 1234567
+		}
+	}
+	big := slices.Clone(recs)
+	for i := range big {
+		if r := &big[i]; r.Workload == "reference" && r.Metric == "ns/event" {
+			r.Median = 100
+		}
+	}
+	for _, recs := range [][]bench.Record{recs, big} {
+		var b bytes.Buffer
+		bench.Table(&b, recs, false)
+		for line := range strings.Lines(b.String()) {
+			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 100 {
+				t.Errorf("%d columns, want 100 at most: %s", n, line)
+			}
+		}
+		for _, want := range []string{"migrations", "ipis", "wakeups", "entries", "filter=function: "} {
+			if !strings.Contains(b.String(), want) {
+				t.Errorf("the tables lack %q", want)
+			}
+		}
 	}
 }
 

@@ -5,7 +5,7 @@ package bench
 // than one, per event, the strategy has brought in.
 var disjoint = &Workload{
 	Name:   "disjoint",
-	Doc:    "1 and 2 threads with sources and queues of their own; an event is as in single, counted over all threads",
+	Doc:    "1 and 2 threads, each with its own sources and queue; an event is as in single, over both",
 	shapes: []shape{{params: map[string]any{"batch": 64}, core: true, run: disjointly}},
 	rivals: []shape{{params: map[string]any{"op": "parallel"}, core: true, run: parallel}},
 }

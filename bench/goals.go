@@ -126,7 +126,7 @@ func (f *finder) worst(workload, name, op string, rivalFirst bool) (worst float6
 		switch {
 		case math.IsNaN(x):
 		case math.IsNaN(worst), rivalFirst && x < worst, !rivalFirst && x > worst:
-			worst, at = x, paramText(r.Parameters)
+			worst, at = x, briefText(r.Parameters)
 		}
 	}
 	return worst, at

@@ -14,7 +14,10 @@ const spare = 64
 
 // A pipePool keeps the real pipes of a run: to open ten thousand for each
 // trial would take longer than the trials.
-type pipePool struct{ pipes []realPipe }
+type pipePool struct {
+	pipes []realPipe
+	left  bool // a trial that was left behind may still use them
+}
 
 type realPipe struct{ r, w int }
 
@@ -48,7 +51,11 @@ func (p *pipePool) lost(n int) {
 	p.pipes = nil
 }
 
-func (p *pipePool) close() { p.lost(0) }
+func (p *pipePool) close() {
+	if !p.left {
+		p.lost(0)
+	}
+}
 
 // roomFor says whether the process may open so many pipes.
 func roomFor(pipes int) error {

@@ -60,6 +60,16 @@ func paramText(params map[string]any) string {
 	return b.String()
 }
 
+// briefText is paramText for people: it leaves out the writes of pipetest,
+// which are as many as there are pipes.
+func briefText(params map[string]any) string {
+	if w, ok := params["writes"]; ok && fmt.Sprint(w) == fmt.Sprint(params["pipes"]) {
+		params = maps.Clone(params)
+		delete(params, "writes")
+	}
+	return paramText(params)
+}
+
 // with returns params and one more.
 func with(params map[string]any, key string, value any) map[string]any {
 	p := maps.Clone(params)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +20,8 @@ import (
 type Workload struct {
 	Name string // lower case, no spaces
 	Doc  string // one line; says what an event is
+
+	Notes []string // what parameters mean whose names do not say it, a sentence each
 
 	shapes []shape
 	rivals []shape // references that this workload is compared with
@@ -87,9 +91,11 @@ func (it *item) String() string {
 }
 
 // Run measures. When ctx is done it returns what it has, marked Partial, and
-// the error of ctx. An event that was lost or came twice is an error too: it
-// names the strategy and the workload, and what was measured before comes with
-// it, marked Partial.
+// the error of ctx. A strategy that loses an event or returns it twice, panics
+// or hangs ends the run too: the error is a [*Failure], which names the
+// strategy and the workload, and what was measured before comes with it, marked Partial. Threads of such
+// a strategy may be left behind. What the Go runtime cannot survive, such as
+// a stack without end, ends the process.
 func Run(ctx context.Context, o Options) ([]Record, error) {
 	if len(o.Strategies) == 0 {
 		return nil, errors.New("bench: no strategies")
@@ -183,19 +189,111 @@ func (r *runner) plan() {
 	}
 }
 
-// trial measures an item once, for n events.
+// trial measures an item once, for n events, on a goroutine of its own: a
+// strategy that passes every test may still hang or panic here, and what the
+// rounds before have measured must outlive that. A trial that does not end is
+// left behind with what it holds.
 func (r *runner) trial(it *item, n int) (*trial, error) {
-	t := &trial{ctx: r.ctx, n: n, m: machine.Native(ncpu), pool: &r.pool}
+	t := &trial{ctx: r.ctx, n: n, m: machine.Native(ncpu), pool: &r.pool, broken: make(chan error, ncpu+1)}
+	ended := make(chan error, 1)
+	go func() {
+		ended <- guard(func() error {
+			if it.entry != nil {
+				t.k = kqueue.New(t.m, it.entry.New(t.m))
+			}
+			return it.shape.run(t)
+		})
+	}()
+	err := r.await(t, ended)
+	switch {
+	case err == nil:
+		return t, nil
+	case r.ctx.Err() != nil:
+		return nil, r.ctx.Err()
+	}
+	failure := &Failure{Workload: it.workload, err: fmt.Errorf("bench: %v, %d events, seed %d: %w", it, n, r.o.Seed, err)}
 	if it.entry != nil {
-		t.k = kqueue.New(t.m, it.entry.New(t.m))
+		failure.Strategy = it.entry.Name
 	}
-	if err := it.shape.run(t); err != nil {
-		if cause := r.ctx.Err(); cause != nil {
-			return nil, cause
+	return nil, failure
+}
+
+// A Failure is a trial that went wrong, the error of [Run] that is not its
+// context's.
+type Failure struct {
+	Workload, Strategy string // no strategy if a reference failed
+	err                error
+}
+
+func (f *Failure) Error() string { return f.err.Error() }
+func (f *Failure) Unwrap() error { return f.err }
+
+// await waits for a trial to end, for a thread of it to panic, or for longer
+// than any trial takes. Threads that look for progress give up after stalled,
+// with a message that says more, so they come first.
+func (r *runner) await(t *trial, ended <-chan error) error {
+	limit := time.NewTimer(3 * stalled)
+	defer limit.Stop()
+	interrupted := r.ctx.Done()
+	for {
+		select {
+		case err := <-ended:
+			select {
+			case first := <-t.broken: // the end of the others is its consequence
+				return first
+			default:
+				return err
+			}
+		case err := <-t.broken:
+			r.pool.left = true
+			return err
+		case <-interrupted:
+			interrupted = nil
+			limit.Reset(stalled / 2)
+		case <-limit.C:
+			r.pool.left = true
+			return errHung
 		}
-		return nil, fmt.Errorf("bench: %v, %d events, seed %d: %w", it, n, r.o.Seed, err)
 	}
-	return t, nil
+}
+
+var errHung = errors.New("the trial does not end")
+
+// guard calls f and turns a panic into an error that says where it was.
+func guard(f func() error) (err error) {
+	defer func() {
+		v := recover()
+		if v == nil {
+			return
+		}
+		err = &panicError{fmt.Sprint(v), culprit()}
+	}()
+	return f()
+}
+
+// A panicError is a panic in a trial.
+type panicError struct{ value, where string }
+
+func (e *panicError) Error() string { return "panic: " + e.value + e.where }
+
+// culprit names the function that panicked, for guard's deferred function: it
+// is the first, after the panic itself, that is not the runtime's.
+func culprit() string {
+	pcs := make([]uintptr, 64)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(1, pcs)])
+	panicking := false
+	for {
+		f, more := frames.Next()
+		switch {
+		case f.Function == "runtime.gopanic":
+			panicking = true
+		case panicking && f.Function != "" && !strings.HasPrefix(f.Function, "runtime."):
+			return fmt.Sprintf(", in %s (%s:%d)", f.Function, filepath.Base(f.File), f.Line)
+		}
+		if !more {
+			return ""
+		}
+	}
 }
 
 // calibrate finds out what an event of each item costs, and its setup.

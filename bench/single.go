@@ -10,9 +10,19 @@ import (
 // price of the structures and of locks that are free. The thread stays on its
 // CPU unless it visits: then it is an ordinary goroutine, and takes the CPU
 // for each call anew.
+//
+// The filter of its sources counts what was notified, and the core does that
+// itself, without a call (kqueue.Filter.Count). With filter=function the same
+// count is made by a function that the core calls, twice an event
+// (kqueue.Filter.Event); the difference is what those calls take.
 var single = &Workload{
 	Name: "single",
 	Doc:  "one thread notifies and harvests; an event is a notify and its share of a kevent",
+	Notes: []string{
+		"thread=visits: the thread is an ordinary goroutine, which takes the CPU anew for each call; elsewhere it stays there.",
+		"filter=function: the core asks the filter by a call, twice an event; elsewhere the filter is one that counts, which the core does itself (Filter.Count).",
+		"call: an event is that call alone.",
+	},
 	shapes: []shape{
 		{params: map[string]any{"batch": 64}, core: true, run: singly(64, false)},
 		{params: map[string]any{"batch": 8}, run: singly(8, false)},

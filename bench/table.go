@@ -41,15 +41,64 @@ func Table(w io.Writer, recs []Record, color bool) {
 		inOrder(rows)
 		fmt.Fprintln(w)
 		heading := name
+		var notes []string
 		for _, wl := range Workloads() {
 			if wl.Name == name {
 				heading += ": " + wl.Doc
+				notes = wl.notes(rows)
 			}
 		}
 		fmt.Fprintln(w, p.bold(heading))
-		f.table(rows, p).write(w, p)
+		for _, n := range notes {
+			for _, line := range wrap(n, columns-2) {
+				fmt.Fprintln(w, p.dim("  "+line))
+			}
+		}
+		times, causes := f.table(rows, p)
+		if whole := times.beside(causes); whole.width() <= columns {
+			whole.write(w, p)
+			continue
+		}
+		times.write(w, p)
+		fmt.Fprintln(w)
+		times.names().beside(causes).filled().write(w, p)
 	}
 }
+
+// notes returns those of the workload's notes that are about the rows.
+func (w *Workload) notes(rows []*Record) []string {
+	var about []string
+	for _, n := range w.Notes {
+		of, _, _ := strings.Cut(n, ":")
+		name, value, valued := strings.Cut(of, "=")
+		if slices.ContainsFunc(rows, func(r *Record) bool {
+			v, ok := r.Parameters[name]
+			return ok && (!valued || fmt.Sprint(v) == value)
+		}) {
+			about = append(about, n)
+		}
+	}
+	return about
+}
+
+// wrap breaks text into lines of at most width, at spaces.
+func wrap(text string, width int) []string {
+	var lines []string
+	line := ""
+	for _, word := range strings.Fields(text) {
+		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width {
+			lines = append(lines, line)
+			line = "  "
+		} else if line != "" {
+			line += " "
+		}
+		line += word
+	}
+	return append(lines, line)
+}
+
+// columns is how wide a table may be.
+const columns = 100
 
 // inOrder brings the rows of one parameter set together.
 func inOrder(rows []*Record) {
@@ -64,18 +113,20 @@ func inOrder(rows []*Record) {
 	})
 }
 
-// table lays out the rows of one workload.
-func (f *finder) table(rows []*Record, p painter) *grid {
+// table lays out the rows of one workload: what an event took, and, in a grid
+// of as many rows, why.
+func (f *finder) table(rows []*Record, p painter) (times, why *grid) {
 	reference := rows[0].Workload == "reference"
 	m := f.median("reference", map[string]any{"op": "mutex"}, "", "ns/event")
 	causes := f.causes(rows[0].Workload)
 	rival, rivalName := rivalOf(rows[0].Workload)
 	base := f.twice(rows[0].Workload)
 
-	g := &grid{}
+	g, c := &grid{named: 2}, &grid{}
 	head := []string{"parameters", "strategy", "ns/event", "min", "max", "÷ M"}
 	if reference {
 		head = slices.Delete(head, 1, 2)
+		g.named = 1
 	} else {
 		if base != "" {
 			head = append(head, "÷ "+base)
@@ -84,13 +135,15 @@ func (f *finder) table(rows []*Record, p painter) *grid {
 			head = append(head, "÷ "+rivalName)
 		}
 	}
-	for _, c := range causes {
-		head = append(head, strings.TrimSuffix(c, "/event"))
-	}
 	g.add(p.bold, head...)
+	var heads []string
+	for _, cause := range causes {
+		heads = append(heads, strings.TrimSuffix(cause, "/event"))
+	}
+	c.add(p.bold, heads...)
 	before := ""
 	for _, r := range rows {
-		text := paramText(r.Parameters)
+		text := briefText(r.Parameters)
 		row := []string{text, r.Strategy, nanos(r.Median), nanos(r.Min), nanos(r.Max), ratio(r.Median / m)}
 		paint := p.plain
 		if reference {
@@ -119,12 +172,14 @@ func (f *finder) table(rows []*Record, p painter) *grid {
 				row = append(row, ratio(r.Median/f.median("reference", rival(r.Parameters), "", "ns/event")))
 			}
 		}
-		for _, c := range causes {
-			row = append(row, number(f.median(r.Workload, r.Parameters, r.Strategy, c)))
-		}
 		g.add(paint, row...)
+		var counts []string
+		for _, cause := range causes {
+			counts = append(counts, number(f.median(r.Workload, r.Parameters, r.Strategy, cause)))
+		}
+		c.add(paint, counts...)
 	}
-	return g
+	return g, c
 }
 
 // rivalOf returns which reference a workload is compared with.
@@ -145,7 +200,7 @@ func rivalOf(workload string) (params func(map[string]any) map[string]any, name 
 	case "pipetest":
 		return and("epoll-pipes"), "epoll"
 	case "hostpipe":
-		return and("fionread-pipes"), "epoll+FIONREAD"
+		return and("fionread-pipes"), "FIONREAD"
 	}
 	return nil, ""
 }
@@ -244,7 +299,7 @@ func ratio(x float64) string {
 	case x < 100:
 		return fmt.Sprintf("%.1f", x)
 	}
-	return nanos(math.Round(x))
+	return strings.TrimSuffix(nanos(math.Round(x)), ".0")
 }
 
 // number formats a count an event.
@@ -258,11 +313,11 @@ func number(x float64) string {
 	return ratio(x)
 }
 
-// A grid is a table of text: its first column is aligned left, as is every
-// other whose heading is a word for names; numbers are aligned right.
+// A grid is a table of text: names are aligned left, numbers right.
 type grid struct {
 	rows  [][]string
 	paint []func(string) string
+	named int // so many columns name the row
 }
 
 func (g *grid) add(paint func(string) string, cells ...string) {
@@ -270,18 +325,61 @@ func (g *grid) add(paint func(string) string, cells ...string) {
 	g.paint = append(g.paint, paint)
 }
 
-func (g *grid) write(w io.Writer, p painter) {
+// names returns the columns of g that name its rows.
+func (g *grid) names() *grid {
+	n := &grid{named: g.named}
+	for i, row := range g.rows {
+		n.add(g.paint[i], row[:g.named]...)
+	}
+	return n
+}
+
+// beside returns a grid that has the columns of both.
+func (g *grid) beside(other *grid) *grid {
+	both := &grid{named: g.named}
+	for i, row := range g.rows {
+		both.add(g.paint[i], slices.Concat(row, other.rows[i])...)
+	}
+	return both
+}
+
+// filled returns g without the rows that have nothing but names. The first row
+// of a parameter set is filled whenever one of its others is.
+func (g *grid) filled() *grid {
+	full := &grid{named: g.named}
+	for i, row := range g.rows {
+		if strings.Join(row[g.named:], "") != "" {
+			full.add(g.paint[i], row...)
+		}
+	}
+	return full
+}
+
+func (g *grid) widths() []int {
 	widths := make([]int, len(g.rows[0]))
 	for _, row := range g.rows {
 		for i, c := range row {
 			widths[i] = max(widths[i], utf8.RuneCountInString(c))
 		}
 	}
+	return widths
+}
+
+func (g *grid) width() int {
+	sum := 0
+	for _, n := range g.widths() {
+		sum += 2 + n
+	}
+	return sum
+}
+
+func (g *grid) write(w io.Writer, p painter) {
+	widths := g.widths()
 	for n, row := range g.rows {
 		var b strings.Builder
 		for i, c := range row {
 			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c))
-			if h := g.rows[0][i]; h == "parameters" || h == "strategy" {
+			if i < g.named {
 				b.WriteString("  " + c + pad)
 			} else {
 				b.WriteString("  " + pad + c)

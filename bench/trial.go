@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -27,6 +28,8 @@ type trial struct {
 	n   int // events to move in the timed stretch, about
 	m   *machine.Machine
 	k   *kqueue.Kernel // nil for a reference
+
+	broken chan error // gets the panics of threads, which are not on the trial's goroutine
 
 	pool *pipePool
 	also func() machine.Stats // counters beside those of the only worker; may be nil
@@ -114,9 +117,15 @@ func (t *trial) race(workers ...worker) error {
 	} else {
 		for i := range workers {
 			t.m.Go(fmt.Sprintf("worker %d", i), workers[i].cpu, func(td *machine.Thread) {
-				if errs[i] = run(td, i); errs[i] != nil {
-					g.shut(errs[i])
+				errs[i] = guard(func() error { return run(td, i) })
+				if errs[i] == nil {
+					return
 				}
+				// Others may wait for ever for what it held.
+				if p := (*panicError)(nil); errors.As(errs[i], &p) {
+					t.broken <- p
+				}
+				g.shut(errs[i])
 			})
 		}
 		if err := t.m.Run(); err != nil {

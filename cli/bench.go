@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -191,7 +190,7 @@ type result struct {
 	goals     []bench.Goal
 	notes     []string // what was left out, and why
 	partial   bool
-	failed    error // why measuring ended early, if not by an interrupt
+	failed    *measureError // why measuring ended early, if not by an interrupt
 }
 
 // measure runs the workloads on those strategies of entries that no verdict
@@ -213,77 +212,49 @@ func (r *result) measure(ctx context.Context, b *bar, from float64, entries []st
 		r.notes = append(r.notes, "nothing measured: no strategy is right")
 		return
 	}
-	// A strategy that passed the stress test may still hang in a workload. It
-	// cannot be stopped from outside, so it is left behind.
-	var mu sync.Mutex // guards last and notes
-	var last string
-	var notes []string
-	type measured struct {
-		recs []bench.Record
-		err  error
-	}
-	done := make(chan measured, 1)
-	go func() {
-		recs, err := bench.Run(ctx, bench.Options{
-			Strategies: right,
-			Workloads:  r.workloads,
-			Budget:     budget.Round(time.Millisecond),
-			Seed:       r.seed,
-			Progress: func(done, total int, what string) {
-				mu.Lock()
-				last = what
-				mu.Unlock()
-				f := func(n int) float64 { return from + (1-from)*float64(n)/float64(max(1, total)) }
-				b.span(f(done), f(min(done+1, total)), 0, what)
-			},
-			Note: func(s string) {
-				mu.Lock()
-				notes = append(notes, s)
-				mu.Unlock()
-			},
-		})
-		done <- measured{recs, err}
-	}()
-	patience := overrun + 3*budget
-	if budget == 0 {
-		patience = overrun * time.Duration(1+len(r.workloads))
-	}
-	var m measured
-	select {
-	case m = <-done:
-	case <-time.After(patience):
-		m.err = fmt.Errorf("did not end within %v", patience)
-	case <-ctx.Done():
-		select {
-		case m = <-done:
-		case <-time.After(lastWords):
-			m.err = fmt.Errorf("did not end within %v of the interrupt", lastWords)
-		}
-	}
-	mu.Lock()
-	defer mu.Unlock()
-	r.records = m.recs
-	r.notes = append(r.notes, notes...)
+	recs, err := bench.Run(ctx, bench.Options{
+		Strategies: right,
+		Workloads:  r.workloads,
+		Budget:     budget.Round(time.Millisecond),
+		Seed:       r.seed,
+		Progress: func(done, total int, what string) {
+			f := func(n int) float64 { return from + (1-from)*float64(n)/float64(max(1, total)) }
+			b.span(f(done), f(min(done+1, total)), 0, what)
+		},
+		Note: func(s string) { r.notes = append(r.notes, s) },
+	})
+	r.records = recs
 	switch {
 	case ctx.Err() != nil:
 		r.partial = true
-		if m.recs == nil && m.err != nil {
-			r.notes = append(r.notes, fmt.Sprintf("the figures are lost: %s: %v", last, m.err))
-		}
-		return
-	case m.err != nil:
-		r.failed = fmt.Errorf("measuring: %s: %w", last, m.err)
-		r.notes = append(r.notes, r.failed.Error())
+	case err != nil:
+		r.failed = newMeasureError(r.app.program, r.seed, err)
+		r.notes = append(r.notes, r.failed.text)
 	}
 }
 
-const (
-	// overrun is how much longer than its budget measuring may take, besides
-	// three times that budget, before it is taken for hung.
-	overrun = time.Minute
-	// lastWords is how long measuring may go on after an interrupt.
-	lastWords = 10 * time.Second
-)
+// A measureError is a strategy that passed the stress test and failed while it
+// was measured: exit status 1.
+type measureError struct {
+	text  string
+	again string // the command that shows it again; empty if no strategy is to blame
+}
+
+func newMeasureError(program string, seed uint64, err error) *measureError {
+	e := &measureError{text: "measuring " + strings.TrimPrefix(err.Error(), "bench: ")}
+	var f *bench.Failure
+	if errors.As(err, &f) && f.Strategy != "" {
+		e.again = fmt.Sprintf("%s bench --seed %d --strategies %s %s", program, seed, f.Strategy, f.Workload)
+	}
+	return e
+}
+
+func (e *measureError) Error() string {
+	if e.again == "" {
+		return e.text
+	}
+	return e.text + "\n  again: " + e.again
+}
 
 // outcome is the exit status as an error.
 func (r *result) outcome(planted bool) error {
@@ -293,7 +264,10 @@ func (r *result) outcome(planted bool) error {
 	if r.partial {
 		return errInterrupted
 	}
-	return r.failed
+	if r.failed != nil {
+		return r.failed
+	}
+	return nil
 }
 
 // print writes the result in the given format to standard output. What is
@@ -320,7 +294,12 @@ func (r *result) print(format string, verdicts bool) error {
 		printGoals(a.stdout, r.goals, p)
 	}
 	for _, n := range r.notes {
-		fmt.Fprintln(a.stdout, p.dim("note: "+n))
+		for i, line := range wrap("note: "+n, 98) {
+			if i > 0 {
+				line = "  " + line
+			}
+			fmt.Fprintln(a.stdout, p.dim(line))
+		}
 	}
 	if verdicts && len(r.records) > 0 { // the verdicts have scrolled away
 		fmt.Fprintln(a.stdout)
@@ -352,10 +331,14 @@ func printGoals(w io.Writer, goals []bench.Goal, p paint) {
 		if name == "" {
 			name = "all"
 		}
+		text := wrap(l.Text, 56)
 		g = append(g, []cell{
 			right(fmt.Sprint(l.Number)), left(name), right(fmt.Sprintf("%.2f", l.Ratio)),
-			left(fmt.Sprintf("%s %.2f", op, l.Bound)), mark, left(l.Text),
+			left(fmt.Sprintf("%s %.2f", op, l.Bound)), mark, left(text[0]),
 		})
+		for _, more := range text[1:] {
+			g = append(g, []cell{left(""), left(""), left(""), left(""), left(""), left("  " + more)})
+		}
 	}
 	fmt.Fprintln(w, p.bold("Goals"))
 	g.print(w, p)

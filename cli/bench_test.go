@@ -66,6 +66,35 @@ func TestBenchDoesNotMeasureWhatIsWrong(t *testing.T) {
 	}
 }
 
+// A strategy that fails only when it is measured takes neither the figures nor
+// the report with it.
+func TestFailureWhileMeasuring(t *testing.T) {
+	machines.Store(0)
+	inFolder(t)
+	status, stdout, stderr := kqlab(t, "compare", "--strategies", "giant,flagging", "--workloads", "churn", "--budget", "2s", "--out", "r", "--format", "json")
+	if status != cli.ExitWrong {
+		t.Errorf("status %d, want %d", status, cli.ExitWrong)
+	}
+	for _, s := range []string{"measuring churn flagging", "panic: too tired", "bench --seed 1 --strategies flagging churn"} {
+		if !strings.Contains(stderr, s) {
+			t.Errorf("standard error lacks %q:\n%s", s, stderr)
+		}
+	}
+	recs := records(t, file(t, "r", "results.jsonl"))
+	if got := measured(recs); !got["giant"] || file(t, "r", "results.jsonl") != stdout {
+		t.Errorf("strategies in results.jsonl: %v, want giant at least, and what was printed", got)
+	}
+	for _, r := range recs {
+		if !r.Partial {
+			t.Fatalf("not marked partial: %+v", r)
+		}
+	}
+	page := file(t, "r", "index.html")
+	if !strings.Contains(page, "Partial: measuring churn flagging") || strings.Contains(page, "the run was interrupted") {
+		t.Error("the page does not say why it is partial")
+	}
+}
+
 // terminal runs a command line on a terminal and returns what it shows.
 func terminal(t *testing.T, args ...string) string {
 	t.Helper()

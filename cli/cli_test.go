@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,7 +33,17 @@ var (
 			}
 		}}
 	}}
-	extras = []strategies.Entry{mine, crashing, hanging}
+	// flagging passes the stress test, which is in another process, and tires
+	// while it is measured.
+	flagging = strategies.Entry{Name: "flagging", Doc: "panics from its seventh machine on", New: func(m *machine.Machine) kqueue.Strategy {
+		if machines.Add(1) >= 7 && !slices.Contains(os.Args, cli.ChildVerb) {
+			return faulty{func() { panic("too tired") }}
+		}
+		return giant.New(m)
+	}}
+	machines atomic.Int64
+
+	extras = []strategies.Entry{mine, crashing, hanging, flagging}
 )
 
 type faulty struct{ enter func() }
@@ -80,9 +92,10 @@ func TestBadUsage(t *testing.T) {
 		{"compar", []string{`unknown verb "compar"`, "did you mean compare?", "valid: bench, compare, list, stress"}},
 		{"help compar", []string{`unknown verb "compar"`}},
 		{"--strategies x", []string{`unknown flag "--strategies"`}},
+		{"compare -x", []string{`unknown flag "-x"`, "--budget"}},
 		{"compare --strategis x", []string{`unknown flag "--strategis"`, "did you mean --strategies?", "--budget"}},
 		{"compare --strategies", []string{"--strategies"}},
-		{"compare --strategies gaint", []string{`unknown strategy "gaint"`, "did you mean giant?", "giant, globaltoken, pcpu, mine, crashing, hanging, none"}},
+		{"compare --strategies gaint", []string{`unknown strategy "gaint"`, "did you mean giant?", "giant, globaltoken, pcpu, mine, crashing, hanging, flagging, none"}},
 		{"compare --strategies giant,,pcpu", []string{`unknown strategy ""`}},
 		{"compare --strategies=", []string{"no strategy named", "giant"}},
 		{"compare --workloads singel", []string{`unknown workload "singel"`, "did you mean single?", "disjoint"}},

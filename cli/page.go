@@ -24,6 +24,7 @@ var pageTemplate = template.Must(template.New(pageName).Parse(pageText))
 type page struct {
 	Summary   []string
 	Partial   bool
+	Failed    string // why it is partial, if not by an interrupt
 	Verdicts  []pageVerdict
 	Property  string
 	Races     bool // built with the race detector
@@ -51,6 +52,7 @@ type pageVerdict struct {
 // A pageTable is the figures of one workload.
 type pageTable struct {
 	Name, Doc string
+	Notes     []string // what the parameters mean
 	Columns   []string
 	Main      []pageRow // times and ratios
 	Causes    []pageRow // counts
@@ -92,6 +94,9 @@ func (r *result) writePage(w io.Writer) error {
 		Date:     r.began.Format("2 January 2006, 15:04 MST"),
 		Took:     time.Since(r.began).Round(time.Second).String(),
 		Control:  control.Name,
+	}
+	if r.failed != nil {
+		p.Failed = r.failed.Error()
 	}
 	for i := range hues + greyHues {
 		p.Hues = append(p.Hues, i+1)
@@ -177,6 +182,9 @@ func (r *result) summary() []string {
 	if wrong != nil {
 		lines = append(lines, "Wrong: "+list(wrong)+".")
 	}
+	if r.failed != nil {
+		lines = append(lines, "Cut short, "+r.failed.text+".")
+	}
 	if s := r.cheapest(); s != "" {
 		lines = append(lines, s)
 	}
@@ -233,8 +241,10 @@ const referenceName = "reference"
 // the host's kernel does on the same pipes, and the control, are columns too.
 func (r *result) tables() []pageTable {
 	docs := map[string]string{referenceName: "measured in the same rounds; they know nothing of kqueue"}
+	notes := map[string][]string{}
 	for _, w := range bench.Workloads() {
 		docs[w.Name] = w.Doc
+		notes[w.Name] = w.Notes
 	}
 	var names []string
 	for _, rec := range r.records {
@@ -266,7 +276,9 @@ func (r *result) tables() []pageTable {
 		}
 		l.mark(r.records)
 		l.control(r.records, name)
-		tables = append(tables, l.table(name, docs[name]))
+		t := l.table(name, docs[name])
+		t.Notes = notes[name]
+		tables = append(tables, t)
 	}
 	l := newLayout()
 	for i := range r.records {

@@ -88,6 +88,9 @@ func flagError(cmd *cobra.Command, err error) error {
 	})
 	var missing *pflag.NotExistError
 	if errors.As(err, &missing) {
+		if group := missing.GetSpecifiedShortnames(); group != "" {
+			return unknown(verb, "flag", "-"+missing.GetSpecifiedName(), valid)
+		}
 		return unknown(verb, "flag", "--"+missing.GetSpecifiedName(), valid)
 	}
 	var value *pflag.InvalidValueError
