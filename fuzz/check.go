@@ -1,0 +1,263 @@
+package fuzz
+
+import (
+	"fmt"
+
+	"github.com/kqlab/kqlab/model/event"
+)
+
+// The properties of a history that [Check] knows, in the words of findings.
+const (
+	afterTheEnd  = "nothing after the end"
+	atMostOnce   = "at most once"
+	conservation = "conservation"
+	fullAnswer   = "an answer to every wait"
+)
+
+// Check looks for what no order of the operations explains, as far as that can
+// be told by counting and by who came before whom, and returns the first, or
+// nil. In what it finds it is never wrong; but it looks at each property where
+// the history leaves no doubt, and passes over the rest:
+//
+//   - nothing after the end: a call that began when EV_DELETE, EV_DISABLE or
+//     close had returned, with nothing since or meanwhile that brings the knote
+//     back, does not return it;
+//   - at most once: an EV_ONESHOT with a udata of its own comes once, an
+//     EV_DISPATCH once for each time that it is enabled, an EVFILT_USER with
+//     EV_CLEAR once for each trigger, and no event twice in a call;
+//   - conservation: a pipe gives no more bytes than it was given, and an event
+//     has a udata that it was given;
+//   - who waits for as long as it takes with room is answered with something.
+func Check(history []Record) *Finding {
+	l := newLedger(history)
+	for i := range history {
+		if f := l.answer(&history[i]); f != nil {
+			return f
+		}
+	}
+	for _, check := range []func() *Finding{l.ends, l.counts, l.bytes} {
+		if f := check(); f != nil {
+			return f
+		}
+	}
+	return nil
+}
+
+// A key names a knote, as far as the queue's number stands for one queue.
+type key struct {
+	kq     int
+	filter event.Filter
+	ident  uint64
+}
+
+// A change is one of a call, a return one event of a call.
+type change struct {
+	in *Record
+	event.Kevent
+}
+
+// A ledger is a history by knotes.
+type ledger struct {
+	history []Record
+	changes map[key][]change
+	events  map[key][]change // no records with Error
+	closes  map[int][]*Record
+	doubts  map[int]bool // numbers that may have meant several things
+	udata   map[uint64]int
+}
+
+func newLedger(history []Record) *ledger {
+	l := &ledger{history, map[key][]change{}, map[key][]change{}, map[int][]*Record{}, map[int]bool{}, map[uint64]int{}}
+	for i := range history {
+		r := &history[i]
+		switch op := &r.Op; op.Call {
+		case event.Close:
+			l.closes[op.FD] = append(l.closes[op.FD], r)
+			l.doubts[op.FD] = true
+		case event.Dup:
+			l.doubts[op.FD], l.doubts[int(r.Result.N)] = true, true
+		case event.Dup2:
+			l.closes[op.To] = append(l.closes[op.To], r)
+			l.doubts[op.FD], l.doubts[op.To] = true, true
+		case event.Poll:
+			for _, kev := range op.Changes {
+				k := key{op.FD, kev.Filter, kev.Ident}
+				l.changes[k] = append(l.changes[k], change{r, kev})
+				l.udata[kev.Udata]++
+			}
+			for _, kev := range r.Result.Events {
+				if kev.Flags&event.Error == 0 {
+					k := key{op.FD, kev.Filter, kev.Ident}
+					l.events[k] = append(l.events[k], change{r, kev})
+				}
+			}
+		}
+	}
+	return l
+}
+
+// before reports whether a had returned when b was called.
+func before(a, b *Record) bool { return !a.Result.Pending && a.Return < b.Call }
+
+// answer looks at one call by itself.
+func (l *ledger) answer(r *Record) *Finding {
+	if r.Op.Call != event.Poll || r.Result.Pending {
+		return nil
+	}
+	res := r.Result
+	if len(res.Events) > r.Op.Room {
+		return found(fullAnswer, r, "room for %d", r.Op.Room)
+	}
+	if r.Op.Wait == event.Forever && r.Op.Room > 0 && res.Errno == 0 && len(res.Events) == 0 {
+		return found(fullAnswer, r, "it was to wait until there is something")
+	}
+	seen := map[key]bool{}
+	for _, kev := range res.Events {
+		k := key{r.Op.FD, kev.Filter, kev.Ident}
+		if kev.Flags&event.Error != 0 {
+			continue
+		}
+		if seen[k] && !l.doubts[k.kq] && !l.revived(k, event.Add, r, r) {
+			return found(atMostOnce, r, "%v %d twice in one call", kev.Filter, kev.Ident)
+		}
+		seen[k] = true
+		if !l.doubts[r.Op.FD] && !l.given(k, kev.Udata) {
+			return found(conservation, r, "udata %d, which %v %d was never given", kev.Udata, kev.Filter, kev.Ident)
+		}
+	}
+	return nil
+}
+
+func found(property string, r *Record, format string, args ...any) *Finding {
+	return &Finding{property, fmt.Sprintf("%s; %v", fmt.Sprintf(format, args...), *r)}
+}
+
+func (l *ledger) given(k key, udata uint64) bool {
+	for _, c := range l.changes[k] {
+		if c.Udata == udata {
+			return true
+		}
+	}
+	return false
+}
+
+// revived reports whether a change with one of the flags may have happened
+// after end began and before last returned. Those of end itself count, since
+// they may stand behind it; those of others that end came after do not.
+func (l *ledger) revived(k key, flags event.Flags, end, last *Record) bool {
+	for _, c := range l.changes[k] {
+		if c.Flags&flags != 0 && !before(c.in, end) && !before(last, c.in) {
+			return true
+		}
+	}
+	return false
+}
+
+// ends checks that nothing comes after its end.
+func (l *ledger) ends() *Finding {
+	for k, events := range l.events {
+		if l.doubts[k.kq] {
+			continue
+		}
+		for _, e := range events {
+			for _, c := range l.changes[k] {
+				revive := event.Add
+				switch {
+				case c.Flags&(event.Add|event.Enable) != 0 || !c.went() || !before(c.in, e.in):
+					continue
+				case c.Flags&event.Delete != 0:
+				case c.Flags&event.Disable != 0:
+					revive |= event.Enable
+				default:
+					continue
+				}
+				if !l.revived(k, revive, c.in, e.in) {
+					return found(afterTheEnd, e.in, "%v had returned from %v", c.Kevent, *c.in)
+				}
+			}
+			if k.filter == event.User || k.filter == event.Timer {
+				continue
+			}
+			for _, c := range l.closes[int(k.ident)] {
+				if c.Result.Errno == 0 && c.Op.FD != c.Op.To && before(c, e.in) && !l.revived(k, event.Add, c, e.in) {
+					return found(afterTheEnd, e.in, "it came after %v", *c)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// went reports whether it is sure that the change was applied.
+func (c *change) went() bool {
+	if c.in.Result.Errno != 0 || c.in.Result.Pending {
+		return false
+	}
+	for _, e := range c.in.Result.Events {
+		if e.Flags&event.Error != 0 && e.Data != 0 && e.Ident == c.Ident && e.Filter == c.Filter {
+			return false
+		}
+	}
+	return true
+}
+
+// counts checks that what comes once does.
+func (l *ledger) counts() *Finding {
+	for k, events := range l.events {
+		if l.doubts[k.kq] {
+			continue
+		}
+		all, triggers, enables := ^event.Flags(0), 0, 0 // flags that each EV_ADD has
+		for _, c := range l.changes[k] {
+			if c.Flags&event.Add != 0 {
+				all &= c.Flags
+			}
+			if c.Flags&(event.Add|event.Enable) != 0 {
+				enables++
+			}
+			if c.Fflags&event.NoteTrigger != 0 {
+				triggers++
+			}
+		}
+		byUdata := map[uint64]int{}
+		for _, e := range events {
+			byUdata[e.Udata]++
+			if n := byUdata[e.Udata]; all&event.OneShot != 0 && l.udata[e.Udata] == 1 && n > 1 {
+				return found(atMostOnce, e.in, "EV_ONESHOT with udata %d came %d times", e.Udata, n)
+			}
+		}
+		last := events[len(events)-1].in
+		switch n := len(events); {
+		case all&event.Dispatch != 0 && n > enables:
+			return found(atMostOnce, last, "EV_DISPATCH came %d times and was enabled %d times", n, enables)
+		case k.filter == event.User && all&event.Clear != 0 && n > triggers:
+			return found(atMostOnce, last, "EV_CLEAR came %d times and was triggered %d times", n, triggers)
+		}
+	}
+	return nil
+}
+
+// bytes checks that pipes give what they were given. Only numbers that mean one
+// pipe from the beginning to the end of the history count.
+func (l *ledger) bytes() *Finding {
+	moved := map[int]int64{}
+	var last *Record
+	for i := range l.history {
+		r := &l.history[i]
+		if r.Op.Call == event.ReadPipe || r.Op.Call == event.WritePipe {
+			moved[r.Op.FD] += r.Result.N
+			last = r
+		}
+	}
+	for i := range l.history {
+		r := &l.history[i]
+		a, b := int(r.Result.N), int(r.Result.N2)
+		if r.Op.Call != event.MakePipe || r.Result.Errno != 0 || r.Result.Pending || l.doubts[a] || l.doubts[b] {
+			continue
+		}
+		if moved[a] > moved[b] {
+			return found(conservation, last, "pipe %d gave %d bytes, and was given %d", a, moved[a], moved[b])
+		}
+	}
+	return nil
+}

@@ -1,0 +1,15 @@
+// Package fuzz tests kqueue under any strategy with concurrent scripts, written
+// by hand or drawn at random.
+//
+// A script (package script) runs on a native machine of two CPUs: truly in
+// parallel, so each round has an interleaving of its own, which no seed
+// repeats. What each thread called and was answered is recorded, and then
+// checked: see [Run].
+//
+//	s, err := script.Parse(name, text)
+//	r := fuzz.Run(s, fuzz.Options{New: pcpu.New})
+//	fmt.Println(r.Finding)
+//
+// [Concurrent] and [Sequential] draw scripts. A failure is a file: a script
+// with its history in comments, so that it runs again as it is ([Report.Save]).
+package fuzz

@@ -1,0 +1,362 @@
+package fuzz
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/kqlab/kqlab/fuzz/script"
+	"github.com/kqlab/kqlab/model/device"
+	"github.com/kqlab/kqlab/model/event"
+	"github.com/kqlab/kqlab/model/kqueue"
+	"github.com/kqlab/kqlab/model/machine"
+	"github.com/kqlab/kqlab/model/proc"
+)
+
+// Options say how a script is run. New must be set.
+type Options struct {
+	New      func(*machine.Machine) kqueue.Strategy
+	Strategy string        // its name, for messages
+	Deadline time.Duration // how long a run may take, on a real clock; by default 10 s
+}
+
+// A Record is one operation of a history.
+type Record struct {
+	Thread       int           // 0 is setup, and threads count from 1
+	Call, Return time.Duration // since the beginning; Return means nothing if Result.Pending
+	Op           event.Op
+	Result       event.Result
+}
+
+// A Report says what came of a run.
+type Report struct {
+	Script   *script.Script
+	Strategy string
+	History  []Record // by Call, until nothing ran any more; who was asleep then is pending
+	Finding  *Finding // nil if all is well
+}
+
+// A Finding is a property that does not hold.
+type Finding struct {
+	Property string // in a few words
+	Detail   string
+}
+
+func (f *Finding) Error() string { return f.Property + " violated: " + f.Detail }
+
+// The properties that a run is checked for, in the words of findings.
+const (
+	noPanic     = "no panic"
+	noHang      = "an end of every call"
+	noDeadlock  = "no deadlock"
+	noLostWake  = "no lost wakeup"
+	wakingClose = "a close that wakes"
+)
+
+// Run carries out a script once, under one strategy, records what happened and
+// checks it. It looks for
+//
+//   - a panic, and an end within the deadline: what runs then is left behind;
+//   - a deadlock: when nothing runs any more only those may be asleep who wait
+//     in kevent for as long as it takes;
+//   - a lost wakeup: a queue whose waiters are asleep then must have no event;
+//   - a close that does not wake: in the end every queue is closed, and who is
+//     asleep must answer EBADF;
+//   - what [Check] finds in the history.
+//
+// A strategy that excludes nobody may also take the process with it: the
+// runtime ends it where it sees a map being written by two.
+func Run(s *script.Script, o Options) *Report {
+	if o.Deadline == 0 {
+		o.Deadline = 10 * time.Second
+	}
+	r := &run{s: s, o: o, m: machine.Native(script.MaxCPU + 1), began: time.Now()}
+	r.k = kqueue.New(r.m, o.New(r.m))
+	device.Install(r.k)
+	r.p = proc.New(r.k)
+	timer := time.NewTimer(o.Deadline)
+	defer timer.Stop()
+	r.late = timer.C
+	report := &Report{Script: s, Strategy: o.Strategy}
+	r.carryOut()
+	if r.history == nil {
+		r.history = r.snapshot()
+	}
+	report.History = r.history
+	report.Finding = r.finding.Load()
+	if report.Finding == nil {
+		report.Finding = Check(report.History)
+	}
+	return report
+}
+
+// A run is a script being carried out.
+type run struct {
+	s     *script.Script
+	o     Options
+	m     *machine.Machine
+	k     *kqueue.Kernel
+	p     *proc.Process
+	began time.Time
+	late  <-chan time.Time
+
+	lanes   []*lane
+	ready   atomic.Int32 // threads that have yet to come to the start
+	leave   atomic.Bool  // threads are to end after the call that they are in
+	finding atomic.Pointer[Finding]
+	history []Record // as it was when nothing ran any more
+}
+
+// A lane records one thread. The thread alone writes it; others read what the
+// two counts say is there, and so can tell how far a thread came that hangs.
+type lane struct {
+	thread int
+	name   string
+	cpu    int
+	ops    []event.Op
+	times  []span
+	begun  atomic.Int32 // operations whose call is written
+	ended  atomic.Int32 // operations whose return and result are written
+	caller caller
+}
+
+type span struct {
+	call, ret time.Duration
+	result    event.Result
+}
+
+func (r *run) lane(thread int, t *script.Thread) *lane {
+	l := &lane{thread: thread, name: fmt.Sprint("thread ", thread), cpu: t.CPU, ops: t.Ops, times: make([]span, len(t.Ops))}
+	l.caller = caller{k: r.k, p: r.p, rng: rand.New(rand.NewPCG(r.s.Seed, uint64(thread)))}
+	r.lanes = append(r.lanes, l)
+	return l
+}
+
+// fail notes the first finding.
+func (r *run) fail(property, format string, args ...any) {
+	r.finding.CompareAndSwap(nil, &Finding{property, fmt.Sprintf(format, args...)})
+}
+
+func (r *run) failed() bool { return r.finding.Load() != nil }
+
+// caught is deferred in every thread of the run.
+func (r *run) caught(name string) {
+	if e := recover(); e != nil {
+		r.fail(noPanic, "%s: %v\n%s", name, e, debug.Stack())
+	}
+}
+
+// carryOut runs setup, the threads, and the end.
+func (r *run) carryOut() {
+	for i := range r.s.Setup {
+		l := r.lane(0, &r.s.Setup[i])
+		l.name = "setup"
+		r.start(l)
+		if err := r.quiet(); err != nil {
+			r.fail(noDeadlock, "in setup: %v", err)
+			return
+		}
+		if r.failed() {
+			return
+		}
+	}
+	first := len(r.lanes)
+	for i := range r.s.Threads {
+		r.lane(i+1, &r.s.Threads[i])
+	}
+	r.ready.Store(int32(len(r.s.Threads)))
+	for _, l := range r.lanes[first:] {
+		r.start(l)
+	}
+	asleep := r.quiet()
+	if r.failed() {
+		return
+	}
+	r.history = r.snapshot()
+	if asleep != nil {
+		r.sleepers(asleep)
+	}
+	if !r.failed() {
+		r.end()
+	}
+}
+
+// start starts the thread of a lane. All those of a script begin together: who
+// comes to the start waits for the others. It holds no CPU yet, so nobody needs
+// what it could keep.
+func (r *run) start(l *lane) {
+	r.m.Go(l.name, l.cpu, func(td *machine.Thread) {
+		defer r.caught(l.name)
+		for r.ready.Add(-1); r.ready.Load() > 0; {
+			runtime.Gosched()
+		}
+		for i := range l.ops {
+			if r.leave.Load() || r.failed() {
+				return
+			}
+			l.times[i].call = time.Since(r.began)
+			l.begun.Store(int32(i + 1))
+			result := l.caller.do(td, &l.ops[i])
+			l.times[i].ret, l.times[i].result = time.Since(r.began), result
+			l.ended.Store(int32(i + 1))
+		}
+	})
+}
+
+// quiet waits until nothing runs any more, and returns who is asleep then, or
+// nil. A run that does not come to rest, or that has panicked and may have kept
+// a lock, is over.
+func (r *run) quiet() *machine.DeadlockError {
+	done := make(chan error, 1)
+	go func() { done <- r.m.Run() }()
+	look := time.NewTicker(50 * time.Millisecond)
+	defer look.Stop()
+	for {
+		select {
+		case err := <-done:
+			var d *machine.DeadlockError
+			errors.As(err, &d)
+			return d
+		case <-look.C:
+			if r.failed() {
+				return nil
+			}
+		case <-r.late:
+			r.fail(noHang, "threads still run, or wait for what never comes, after %v%s", r.o.Deadline, r.running())
+			return nil
+		}
+	}
+}
+
+// running says which operations have not ended.
+func (r *run) running() string {
+	text := ""
+	for _, l := range r.lanes {
+		if i := int(l.ended.Load()); i < int(l.begun.Load()) {
+			text += fmt.Sprintf("; %s is in %v", l.name, l.ops[i])
+		}
+	}
+	return text
+}
+
+// snapshot returns the history so far.
+func (r *run) snapshot() []Record {
+	var all []Record
+	for _, l := range r.lanes {
+		ended := int(l.ended.Load())
+		for i := range int(l.begun.Load()) {
+			rec := Record{Thread: l.thread, Call: l.times[i].call, Op: l.ops[i], Result: event.Result{Pending: true}}
+			if i < ended {
+				rec.Return, rec.Result = l.times[i].ret, l.times[i].result
+			}
+			all = append(all, rec)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Record) int { return int(a.Call - b.Call) })
+	return all
+}
+
+// sleepers looks at who is asleep when nothing runs any more.
+func (r *run) sleepers(asleep *machine.DeadlockError) {
+	lanes := map[string]*lane{}
+	for _, l := range r.lanes {
+		lanes[l.name] = l
+	}
+	queues := map[int]bool{}
+	for _, s := range asleep.Sleepers {
+		l := lanes[s.Thread]
+		if l == nil || l.ended.Load() == l.begun.Load() {
+			r.fail(noDeadlock, "%v", asleep)
+			return
+		}
+		op := l.ops[l.ended.Load()]
+		if s.On != "kevent" || op.Call != event.Poll || op.Wait != event.Forever {
+			r.fail(noDeadlock, "%v; %s is in %v", asleep, s.Thread, op)
+			return
+		}
+		queues[op.FD] = true
+	}
+	r.audit(queues)
+}
+
+// audit asks each queue that somebody sleeps on for its events. Numbers that
+// the script closes may stand for another queue by now, and are left out.
+func (r *run) audit(queues map[int]bool) {
+	for _, t := range r.s.Threads {
+		for _, op := range t.Ops {
+			switch op.Call {
+			case event.Close:
+				delete(queues, op.FD)
+			case event.Dup2:
+				delete(queues, op.To)
+			}
+		}
+	}
+	t := &script.Thread{}
+	for fd := range queues {
+		t.Ops = append(t.Ops, event.Op{Call: event.Poll, FD: fd, Room: script.MaxRoom})
+	}
+	l := r.lane(0, t)
+	l.name = "audit"
+	r.start(l)
+	if asleep := r.quiet(); int(l.ended.Load()) < len(l.ops) {
+		r.fail(noDeadlock, "while queues were asked for what is left: %v", asleep)
+	}
+	if r.failed() {
+		return
+	}
+	for i, t := range l.times {
+		if len(t.result.Events) > 0 {
+			r.fail(noLostWake, "nothing runs any more and threads sleep on queue %d, which has: %v", l.ops[i].FD, t.result)
+		}
+	}
+}
+
+// end closes everything, queues first, and sees that everybody leaves.
+func (r *run) end() {
+	top := script.MaxFD + 1
+	var waiters []*lane
+	for _, l := range r.lanes {
+		for _, op := range l.ops {
+			switch op.Call {
+			case event.Kqueue, event.MakeProbe, event.Dup:
+				top++
+			case event.MakePipe:
+				top += 2
+			}
+		}
+		if l.ended.Load() < l.begun.Load() {
+			waiters = append(waiters, l)
+		}
+	}
+	r.leave.Store(true)
+	r.m.Go("closer", 0, func(td *machine.Thread) {
+		defer r.caught("closer")
+		for _, queues := range []bool{true, false} {
+			for fd := range top {
+				f, err := r.p.File(td, fd)
+				if _, ok := f.(*kqueue.Queue); err == nil && (ok || !queues) {
+					r.p.Close(td, fd)
+				}
+			}
+		}
+	})
+	if asleep := r.quiet(); asleep != nil {
+		r.fail(wakingClose, "when everything was closed: %v", asleep)
+	}
+	if r.failed() {
+		return
+	}
+	for _, l := range waiters {
+		i := l.ended.Load() - 1
+		if got := l.times[i].result; got.Errno != syscall.EBADF {
+			r.fail(wakingClose, "%s was in %v when its queue was closed, and answered %v", l.name, l.ops[i], got)
+		}
+	}
+}

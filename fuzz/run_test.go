@@ -1,0 +1,57 @@
+package fuzz_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/kqlab/kqlab/fuzz"
+	"github.com/kqlab/kqlab/fuzz/script"
+	"github.com/kqlab/kqlab/strategies"
+)
+
+// corpus returns the scripts of testdata by name.
+func corpus(t testing.TB) map[string]*script.Script {
+	t.Helper()
+	names, err := filepath.Glob("testdata/scripts/*.kq")
+	if err != nil || len(names) < 12 {
+		t.Fatalf("%d scripts in testdata/scripts, %v: want 12 at least", len(names), err)
+	}
+	all := map[string]*script.Script{}
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := script.Parse(name, string(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[strings.TrimSuffix(filepath.Base(name), ".kq")] = s
+	}
+	return all
+}
+
+// Every script of the corpus, under every strategy, many times: each round has
+// an interleaving of its own.
+func TestCorpus(t *testing.T) {
+	rounds := 100
+	if testing.Short() {
+		rounds = 25
+	}
+	for name, s := range corpus(t) {
+		if len(s.Doc) < 2 || !strings.Contains(strings.Join(s.Doc, " "), "Look at: ") {
+			t.Errorf("%s does not say what to look at", name)
+		}
+		for _, e := range strategies.All {
+			t.Run(name+"/"+e.Name, func(t *testing.T) {
+				for range rounds {
+					if r := fuzz.Run(s, fuzz.Options{New: e.New, Strategy: e.Name}); r.Finding != nil {
+						t.Fatalf("%s", r.Text())
+					}
+				}
+			})
+		}
+	}
+}
