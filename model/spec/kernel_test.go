@@ -1,0 +1,220 @@
+package spec_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/kqlab/kqlab/model/device"
+	"github.com/kqlab/kqlab/model/event"
+	"github.com/kqlab/kqlab/model/kqueue"
+	"github.com/kqlab/kqlab/model/machine"
+	"github.com/kqlab/kqlab/model/proc"
+	"github.com/kqlab/kqlab/model/spec"
+	"github.com/kqlab/kqlab/strategies"
+	"pgregory.net/rapid"
+)
+
+// A kernel carries operations out on the real core, one after another.
+type kernel struct {
+	k  *kqueue.Kernel
+	p  *proc.Process
+	td *machine.Thread
+}
+
+func newKernel(s strategies.Entry) *kernel {
+	m := machine.Native(1)
+	k := kqueue.New(m, s.New(m))
+	device.Install(k)
+	return &kernel{k, proc.New(k), m.Attach("test", 0)}
+}
+
+// end closes everything and goes.
+func (k *kernel) end() {
+	for fd := range 64 {
+		k.p.Close(k.td, fd)
+	}
+	k.td.Detach()
+}
+
+func (k *kernel) do(op event.Op) (r event.Result) {
+	var err error
+	one := func(n int, e error) { r.N, err = int64(n), e }
+	switch op.Call {
+	case event.Kqueue:
+		one(k.p.Kqueue(k.td))
+	case event.MakePipe:
+		rd, wr := device.NewPipe(k.td, k.k)
+		var n, n2 int
+		if n, err = k.p.Open(k.td, rd); err == nil {
+			n2, err = k.p.Open(k.td, wr)
+		}
+		r.N, r.N2 = int64(n), int64(n2)
+	case event.MakeProbe:
+		one(k.p.Open(k.td, device.NewProbe(k.td, k.k, device.ProbeConfig{})))
+	case event.Dup:
+		one(k.p.Dup(k.td, op.FD))
+	case event.Dup2:
+		err = k.p.Dup2(k.td, op.FD, op.To)
+	case event.Close:
+		err = k.p.Close(k.td, op.FD)
+	case event.Poll:
+		r.Events = make([]event.Kevent, op.Room)
+		timeout := map[event.Wait]time.Duration{event.Finite: time.Microsecond, event.Forever: kqueue.Forever}[op.Wait]
+		var n int
+		n, err = k.p.Kevent(k.td, op.FD, op.Changes, r.Events, timeout)
+		r.Events = r.Events[:n]
+	default:
+		r.N, err = k.device(op)
+	}
+	if err != nil {
+		r = event.Result{Errno: err.(syscall.Errno)}
+	}
+	return r
+}
+
+func (k *kernel) device(op event.Op) (int64, error) {
+	f, err := k.p.File(k.td, op.FD)
+	if err != nil {
+		return 0, err
+	}
+	switch f := f.(type) {
+	case *device.Probe:
+		if op.Call == event.Set {
+			f.Set(k.td, op.N)
+			return 0, nil
+		}
+	case *device.PipeEnd:
+		var n int
+		switch op.Call {
+		case event.ReadPipe:
+			n, err = f.Read(k.td, make([]byte, op.N))
+			return int64(n), err
+		case event.WritePipe:
+			n, err = f.Write(k.td, make([]byte, op.N))
+			return int64(n), err
+		}
+	}
+	return 0, syscall.EINVAL
+}
+
+var (
+	numbers = rapid.IntRange(-1, 9)
+	flags   = rapid.OneOf(
+		rapid.SampledFrom([]event.Flags{event.Add, event.Add | event.Clear, event.Add | event.Dispatch, event.Add | event.OneShot, event.Delete, event.Enable, event.Disable, 0}),
+		rapid.Custom(func(t *rapid.T) event.Flags { return event.Flags(rapid.Uint16Range(0, 0xff).Draw(t, "flags")) }),
+		rapid.Custom(func(t *rapid.T) event.Flags { return event.Flags(rapid.Uint16().Draw(t, "any flags")) }))
+	amounts = rapid.SampledFrom([]int64{0, 1, 1, 2, 3, 100, 511, 512, 513, 5000, 65024, 65535, 65536, 70000})
+)
+
+func drawKevent(t *rapid.T, timers bool) event.Kevent {
+	filters := []event.Filter{event.Read, event.Read, event.Read, event.Write, event.Write, event.User, event.User, event.Except, event.Vnode, event.Proc, event.Signal, event.AIO, event.FS, 0, 5}
+	if timers {
+		filters = append(filters, event.Timer, event.Timer, event.Timer)
+	}
+	kev := event.Kevent{
+		Filter: rapid.SampledFrom(filters).Draw(t, "filter"),
+		Flags:  flags.Draw(t, "flags"),
+		Udata:  rapid.Uint64Range(0, 9).Draw(t, "udata"),
+	}
+	kev.Data = rapid.OneOf(rapid.Int64Range(-1, 3), amounts, rapid.Int64()).Draw(t, "data")
+	switch kev.Filter {
+	case event.User:
+		kev.Ident = rapid.Uint64Range(0, 2).Draw(t, "ident")
+		kev.Fflags = event.Fflags(rapid.SampledFrom([]uint32{0, 0x01000000, 0x01000005, 0x41000003, 0x81000006, 0xc1000007, 0xc0000001, 0x80000002, 0x02000000}).Draw(t, "fflags"))
+	case event.Timer:
+		kev.Ident = rapid.Uint64Range(0, 2).Draw(t, "ident")
+		kev.Data = rapid.SampledFrom([]int64{0, 0, 1, 20, 1e15, -1, 1 << 62}).Draw(t, "period")
+		kev.Fflags = event.Fflags(rapid.SampledFrom([]uint32{0, 1, 2, 4, 8, 16, 20, 3, 32}).Draw(t, "unit"))
+	default:
+		kev.Ident = uint64(int64(numbers.Draw(t, "fd")))
+		kev.Fflags = event.Fflags(rapid.SampledFrom([]uint32{0, 0, 0, 1, 1, 2, 3, 8}).Draw(t, "fflags"))
+	}
+	return kev
+}
+
+func drawOp(t *rapid.T, timers bool) event.Op {
+	call := rapid.SampledFrom([]event.Call{
+		event.Poll, event.Poll, event.Poll, event.Poll, event.Poll, event.Poll, event.Poll, event.Poll, event.Poll, event.Poll, event.Poll, event.Poll,
+		event.Set, event.Set, event.Set, event.ReadPipe, event.ReadPipe, event.WritePipe, event.WritePipe, event.WritePipe,
+		event.Kqueue, event.MakePipe, event.MakeProbe, event.Dup, event.Dup2, event.Close,
+	}).Draw(t, "call")
+	op := event.Op{Call: call}
+	switch call {
+	case event.Kqueue, event.MakePipe, event.MakeProbe:
+		return op
+	}
+	op.FD = numbers.Draw(t, "fd")
+	switch call {
+	case event.Dup2:
+		op.To = numbers.Draw(t, "to")
+	case event.Set:
+		op.N = rapid.OneOf(rapid.Int64Range(-1, 4), amounts).Draw(t, "level")
+	case event.ReadPipe, event.WritePipe:
+		op.N = amounts.Draw(t, "bytes")
+	case event.Poll:
+		op.FD = rapid.OneOf(rapid.IntRange(0, 1), numbers).Draw(t, "kq")
+		for range rapid.IntRange(0, 4).Draw(t, "changes") {
+			op.Changes = append(op.Changes, drawKevent(t, timers))
+		}
+		op.Room = rapid.IntRange(0, 5).Draw(t, "room")
+		op.Wait = rapid.SampledFrom([]event.Wait{event.NoWait, event.NoWait, event.Forever, event.Finite}).Draw(t, "wait")
+	}
+	return op
+}
+
+// opening is what every run begins with: two kqueues, a pipe and a probe.
+var opening = []event.Op{{Call: event.Kqueue}, {Call: event.Kqueue}, {Call: event.MakePipe}, {Call: event.MakeProbe}}
+
+// Random operations, one after another, get from the core under every strategy
+// an answer that the specification allows.
+func TestKernelAgrees(t *testing.T) {
+	for _, s := range strategies.All {
+		for _, timers := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/timers=%v", s.Name, timers), func(t *testing.T) {
+				rapid.Check(t, func(t *rapid.T) { agree(t, s, timers) })
+			})
+		}
+	}
+}
+
+func agree(t *rapid.T, s strategies.Entry, timers bool) {
+	k := newKernel(s)
+	defer k.end()
+	now := []spec.State{spec.New(0)}
+	var log strings.Builder
+	n := rapid.IntRange(1, 40).Draw(t, "operations")
+	for i := range len(opening) + n {
+		var op event.Op
+		if i < len(opening) {
+			op = opening[i]
+		} else {
+			op = drawOp(t, timers)
+		}
+		if slices.ContainsFunc(now, func(s spec.State) bool { n := s.Clone(); return n.Apply(op).Pending }) {
+			op.Wait = event.NoWait // it might hang
+		}
+		want := now[0].Clone()
+		expected := want.Apply(op)
+		got := k.do(op)
+		fmt.Fprintf(&log, "%v\n\t%v\n", op, got)
+		var next []spec.State
+		for _, s := range now {
+			for _, n := range s.Step(op, got) {
+				if !slices.ContainsFunc(next, n.Equal) {
+					next = append(next, n)
+				}
+			}
+		}
+		if len(next) == 0 {
+			t.Fatalf("the specification says\n\t%v\nin state\n%vafter\n%v", expected, now[0], log.String())
+		}
+		if !timers && (len(next) != 1 || !expected.Equal(got) || !want.Equal(next[0])) {
+			t.Fatalf("without a choice Apply and Step differ: %v leads to\n%v, and %v to %d states, first\n%v", expected, want, got, len(next), next[0])
+		}
+		now = next
+	}
+}

@@ -1,0 +1,91 @@
+package spec
+
+import (
+	"slices"
+	"syscall"
+
+	"github.com/kqlab/kqlab/model/event"
+)
+
+// A Freedom is something that a specification leaves open only in some worlds.
+type Freedom uint8
+
+// The freedoms of a world; what is open in every world has no bit.
+const (
+	AnyOrder  Freedom = 1 << iota // see anyOrder
+	AnyNumber                     // see anyNumber
+)
+
+// anyOrder: events come in any order. "Order is FIFO by arrival at the queue
+// (across CPUs the order of arrival is a named freedom)": two sources that post
+// at once on two CPUs arrive in either order, and what a projection leaves out
+// of a history has its place in the order too. Without it the order is that of
+// arrival, except for what anyInstant lets in.
+func (s *State) anyOrder(q int32) bool { return s.free&AnyOrder != 0 || s.anyInstant(q) }
+
+// anyInstant: a timer expires at any instant after it was started, so its place
+// among the events is open. "The periodic interval is a lower bound": nothing
+// promises that a timer is on time, and the specification has no clock.
+func (s *State) anyInstant(q int32) bool {
+	return slices.ContainsFunc(s.knotes, func(kn knote) bool { return kn.filter == event.Timer && s.reaches(q, kn.queue) })
+}
+
+// anyInstantBelow: the timers of the kqueues that q watches may have expired by
+// now or not, as anyInstant says; who looks from q sees only that there are
+// events. It returns s and what it may be instead.
+func (s State) anyInstantBelow(q int32) []State {
+	all := []State{s}
+	for i := range s.knotes {
+		kn := &s.knotes[i]
+		if kn.filter != event.Timer || kn.queue == q || kn.pending > 0 || kn.more == noTick || !s.reaches(q, kn.queue) {
+			continue
+		}
+		for _, x := range all {
+			n := x.Clone()
+			n.anyTicks(i, 1)
+			all = append(all, n)
+		}
+	}
+	return all
+}
+
+// anyTicks: before a timer is retrieved with data expirations it may have
+// expired so often. "data contains the number of times the timeout has expired
+// since the last call to kevent()": one that expires once cannot say two, and
+// none takes back what it has counted.
+func (s *State) anyTicks(i int, data int64) {
+	kn := &s.knotes[i]
+	switch {
+	case kn.filter != event.Timer || data <= kn.pending:
+		return
+	case kn.more == oneTick && data == kn.pending+1:
+		kn.more = noTick
+	case kn.more != manyTicks:
+		return
+	}
+	kn.pending = data
+	s.fire(i)
+	s.visit()
+}
+
+// anyNumber: a new descriptor has any number that is free. The manual pages of
+// kqueue do not speak of it, and who looks at some descriptors of a process only
+// does not know which numbers the others have; without it the number is the
+// lowest that is free, as POSIX has it.
+func (s *State) anyNumber(fd int) bool {
+	if fd < 0 || s.at(fd) != nil {
+		return false
+	}
+	return s.free&AnyNumber != 0 || fd == s.lowest()
+}
+
+// replacedMeanwhile: a change that names a descriptor while dup2 replaces it may
+// answer EBADF, although the number has always been open. "dup2 onto an fd is a
+// close": the change has found the old life, and finds it closed then.
+func (s *State) replacedMeanwhile(kev event.Kevent, errno syscall.Errno) bool {
+	return errno == syscall.EBADF && slices.ContainsFunc(s.slots, func(x slot) bool { return x.ending && uint64(x.fd) == kev.Ident })
+}
+
+// doneOrNot: of an operation that has not returned nobody knows whether it has
+// taken effect. "What was applied stays applied."
+func doneOrNot(before, after State) []State { return []State{before, after} }

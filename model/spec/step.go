@@ -1,0 +1,191 @@
+package spec
+
+import (
+	"slices"
+	"syscall"
+
+	"github.com/kqlab/kqlab/model/event"
+)
+
+// Apply performs op in place and returns what it answers: the first of the
+// answers that are allowed, where there is a choice. A kevent(2) that would wait
+// for ever answers that it is pending, with its changes applied; no timer
+// expires but one that has expired when it is added.
+func (s *State) Apply(op event.Op) event.Result {
+	switch op.Call {
+	case event.Kqueue, event.MakeProbe, event.MakePipe:
+		fd := s.lowest()
+		s.open(op.Call, fd)
+		if op.Call == event.MakePipe {
+			w := s.lowest()
+			s.link(w, s.at(fd).file+1)
+			return event.Result{N: int64(fd), N2: int64(w)}
+		}
+		return event.Result{N: int64(fd)}
+	case event.Dup:
+		x := s.at(op.FD)
+		if x == nil {
+			return event.Result{Errno: syscall.EBADF}
+		}
+		fd := s.lowest()
+		s.link(fd, x.file)
+		return event.Result{N: int64(fd)}
+	case event.Dup2, event.Close:
+		life, errno := s.Unlink(op)
+		s.Reap(life)
+		s.Release(life)
+		return event.Result{Errno: errno}
+	case event.Set, event.ReadPipe, event.WritePipe:
+		n, errno := s.device(op)
+		return event.Result{N: n, Errno: errno}
+	case event.Poll:
+		return s.poll(op)
+	}
+	return event.Result{Errno: syscall.ENOSYS}
+}
+
+// Step returns every state in which the world may be after op has answered r in
+// state s, none if r is no answer that it may give. They share nothing with s.
+// A result that is pending is that of an operation that has taken effect
+// or not; but of a kevent(2) that has room, that it has found nothing.
+func (s State) Step(op event.Op, r event.Result) []State {
+	n := s.Clone()
+	switch op.Call {
+	case event.Kqueue, event.MakeProbe, event.MakePipe, event.Dup:
+		if r.Errno == 0 && !r.Pending {
+			return n.made(op, r)
+		}
+	case event.Poll:
+		if r.Pending || n.knows(op.FD) {
+			return n.polled(op, r)
+		}
+	}
+	got := n.Apply(op)
+	switch {
+	case r.Pending:
+		return doneOrNot(s.Clone(), n)
+	case got.Equal(r):
+		return []State{n}
+	}
+	return nil
+}
+
+func (s *State) knows(fd int) bool {
+	_, errno := s.Enter(fd)
+	return errno == 0
+}
+
+// made is Step for what makes descriptors, of which r has the numbers.
+func (s State) made(op event.Op, r event.Result) []State {
+	fd, w := int(r.N), int(r.N2)
+	if int64(fd) != r.N || int64(w) != r.N2 || len(r.Events) > 0 || !s.anyNumber(fd) || op.Call != event.MakePipe && w != 0 {
+		return nil
+	}
+	if op.Call == event.Dup {
+		x := s.at(op.FD)
+		if x == nil {
+			return nil
+		}
+		s.link(fd, x.file)
+		return []State{s}
+	}
+	s.open(op.Call, fd)
+	if op.Call == event.MakePipe {
+		if !s.anyNumber(w) {
+			return nil
+		}
+		s.link(w, s.at(fd).file+1)
+	}
+	return []State{s}
+}
+
+// poll is Apply for kevent(2).
+func (s *State) poll(op event.Op) event.Result {
+	q, errno := s.Enter(op.FD)
+	if errno != 0 {
+		return event.Result{Errno: errno}
+	}
+	records, errno := s.changes(q, op)
+	if errno != 0 || len(records) > 0 || op.Room == 0 {
+		if errno != 0 {
+			records = nil
+		}
+		return event.Result{Errno: errno, Events: records}
+	}
+	events := s.scan(q, op.Room)
+	return event.Result{Events: events, Pending: len(events) == 0 && op.Wait == event.Forever}
+}
+
+// changes applies the changes of op one after another and returns their
+// records, or the errno of one that fails when there is no room for its record:
+// there the call stops, and what was applied stays applied.
+func (s *State) changes(q int32, op event.Op) (records []event.Kevent, errno syscall.Errno) {
+	for _, kev := range op.Changes {
+		errno := s.Change(q, kev)
+		switch {
+		case errno == 0 && kev.Flags&event.Receipt == 0:
+		case len(records) < op.Room:
+			records = append(records, Record(kev, errno))
+		case errno != 0:
+			return records, errno
+		}
+	}
+	return records, 0
+}
+
+// Record returns what reports that change kev has answered errno.
+func Record(kev event.Kevent, errno syscall.Errno) event.Kevent {
+	kev.Flags, kev.Data = event.Error, int64(errno)
+	return kev
+}
+
+// polled is Step for kevent(2) on a descriptor that is a kqueue's, or for one
+// that is pending.
+func (s State) polled(op event.Op, r event.Result) []State {
+	q, errno := s.Enter(op.FD)
+	if errno != 0 {
+		return nil
+	}
+	records, errno := s.changes(q, op)
+	got := event.Result{Errno: errno, Events: records}
+	if errno != 0 {
+		got.Events = nil
+	}
+	if errno != 0 || len(records) > 0 || op.Room == 0 {
+		if got.Equal(r) {
+			return []State{s}
+		}
+		return nil
+	}
+	if r.Errno != 0 || r.N != 0 || r.N2 != 0 || len(r.Events) > op.Room || r.Pending && len(r.Events) > 0 ||
+		len(r.Events) == 0 && r.Pending != (op.Wait == event.Forever) {
+		return nil
+	}
+	if !s.anyOrder(q) {
+		if slices.Equal(s.scan(q, op.Room), r.Events) {
+			return []State{s}
+		}
+		return nil
+	}
+	now := s.anyInstantBelow(q)
+	for i, kev := range r.Events {
+		// At most once a call.
+		if slices.ContainsFunc(r.Events[:i], func(e event.Kevent) bool { return e.Ident == kev.Ident && e.Filter == kev.Filter }) {
+			return nil
+		}
+		var next []State
+		for _, s := range now {
+			next = append(next, s.Take(q, kev)...)
+		}
+		now = next
+	}
+	if len(r.Events) == op.Room {
+		return now
+	}
+	// There was room left: whatever else can be delivered should have been.
+	return slices.DeleteFunc(now, func(s State) bool {
+		return slices.ContainsFunc(s.Deliverable(q), func(kev event.Kevent) bool {
+			return !slices.ContainsFunc(r.Events, func(e event.Kevent) bool { return e.Ident == kev.Ident && e.Filter == kev.Filter })
+		})
+	})
+}
