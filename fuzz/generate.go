@@ -1,0 +1,233 @@
+package fuzz
+
+import (
+	"pgregory.net/rapid"
+
+	"github.com/kqlab/kqlab/fuzz/script"
+	"github.com/kqlab/kqlab/model/event"
+)
+
+// Concurrent draws scripts of two to six threads over everything that a script
+// can say: queues, nested and not, pipes, probes, user events and timers; the
+// whole space of change flags; room from none to plenty; waits of no time, some
+// and for ever; close, dup and dup2 of all of them, and the making of more.
+func Concurrent() *rapid.Generator[*script.Script] {
+	return rapid.Custom(func(t *rapid.T) *script.Script {
+		g := &drawing{t: t, waits: []event.Wait{event.NoWait, event.NoWait, event.Finite, event.Forever}, timers: true, cpus: script.MaxCPU + 1}
+		s := g.setup()
+		for range rapid.IntRange(2, script.MaxThreads).Draw(t, "threads") {
+			s.Threads = append(s.Threads, g.thread(1, 8))
+		}
+		return s
+	})
+}
+
+// Sequential draws scripts of one thread, in which each operation has one
+// answer: all is made on one CPU, so that events come in one order under every
+// strategy, nothing waits, and there are no timers, whose data is the clock's.
+func Sequential() *rapid.Generator[*script.Script] {
+	return rapid.Custom(func(t *rapid.T) *script.Script {
+		g := &drawing{t: t, waits: []event.Wait{event.NoWait}, cpus: 1}
+		s := g.setup()
+		s.Threads = []script.Thread{g.thread(1, 40)}
+		return s
+	})
+}
+
+// A drawing is a script being drawn. It keeps account of the descriptors that
+// setup makes, so that most operations name one of the right sort.
+type drawing struct {
+	t      *rapid.T
+	waits  []event.Wait
+	timers bool
+	cpus   int
+	udata  uint64 // given to the last change: each has its own, but those that have none
+
+	made                int // descriptors
+	queues, probes      []int
+	readEnds, writeEnds []int
+}
+
+// setup draws what there is before the threads begin: on each CPU in turn some
+// objects, and then what is registered.
+func (g *drawing) setup() *script.Script {
+	s := &script.Script{Seed: rapid.Uint64Range(1, 1<<20).Draw(g.t, "seed")}
+	for cpu := range g.cpus {
+		t := script.Thread{CPU: cpu}
+		calls := rapid.SliceOfN(rapid.SampledFrom([]event.Call{event.Kqueue, event.MakePipe, event.MakeProbe}), 1, 3).Draw(g.t, "objects")
+		if cpu == 0 {
+			calls = append([]event.Call{event.Kqueue}, calls...)
+		}
+		for _, c := range calls {
+			t.Ops = append(t.Ops, event.Op{Call: c})
+			switch c {
+			case event.Kqueue:
+				g.queues = append(g.queues, g.made)
+			case event.MakeProbe:
+				g.probes = append(g.probes, g.made)
+			case event.MakePipe:
+				g.readEnds, g.writeEnds = append(g.readEnds, g.made), append(g.writeEnds, g.made+1)
+				g.made++
+			}
+			g.made++
+		}
+		s.Setup = append(s.Setup, t)
+	}
+	last := &s.Setup[len(s.Setup)-1]
+	for range rapid.IntRange(0, 4).Draw(g.t, "registrations") {
+		op := event.Op{Call: event.Poll, FD: g.of(g.queues), Room: rapid.IntRange(0, 2).Draw(g.t, "room")}
+		op.Changes = g.changes(1)
+		last.Ops = append(last.Ops, op)
+	}
+	return s
+}
+
+func (g *drawing) thread(least, most int) script.Thread {
+	t := script.Thread{CPU: rapid.IntRange(0, g.cpus-1).Draw(g.t, "cpu")}
+	for range rapid.IntRange(least, most).Draw(g.t, "operations") {
+		t.Ops = append(t.Ops, g.op())
+	}
+	return t
+}
+
+// calls are what threads do; what is there more often is done more often.
+var calls = []event.Call{
+	event.Poll, event.Poll, event.Poll, event.Poll, event.Poll, event.Poll,
+	event.Set, event.Set, event.WritePipe, event.WritePipe, event.ReadPipe,
+	event.Close, event.Dup, event.Dup2, event.Kqueue, event.MakeProbe, event.MakePipe,
+}
+
+func (g *drawing) op() event.Op {
+	op := event.Op{Call: rapid.SampledFrom(calls).Draw(g.t, "call")}
+	switch op.Call {
+	case event.Poll:
+		op.FD = g.of(g.queues)
+		op.Changes = g.changes(rapid.SampledFrom([]int{0, 0, 1, 1, 1, 2, 3}).Draw(g.t, "changes"))
+		op.Room = rapid.SampledFrom([]int{0, 1, 1, 2, 8, 8}).Draw(g.t, "room")
+		op.Wait = rapid.SampledFrom(g.waits).Draw(g.t, "wait")
+	case event.Set:
+		op.FD = g.of(g.probes)
+		op.N = rapid.SampledFrom([]int64{0, 0, 1, 2, 5, -1}).Draw(g.t, "level")
+	case event.WritePipe:
+		op.FD = g.of(g.writeEnds)
+		op.N = g.size()
+	case event.ReadPipe:
+		op.FD = g.of(g.readEnds)
+		op.N = g.size()
+	case event.Dup, event.Close:
+		op.FD = g.any()
+	case event.Dup2:
+		op.FD, op.To = g.any(), g.any()
+	}
+	return op
+}
+
+// size is that of a read or write: small ones, those at PIPE_BUF, and those
+// that fill a pipe.
+func (g *drawing) size() int64 {
+	return rapid.SampledFrom([]int64{1, 1, 5, 0, 511, 512, 513, 5000, 65536, 100000}).Draw(g.t, "bytes")
+}
+
+// of draws one of some descriptors; now and then, or if there is none, any.
+func (g *drawing) of(fds []int) int {
+	if len(fds) == 0 || rapid.IntRange(0, 15).Draw(g.t, "stray") == 15 {
+		return g.any()
+	}
+	return rapid.SampledFrom(fds).Draw(g.t, "fd")
+}
+
+// any draws a number that is open, or may be by then.
+func (g *drawing) any() int { return rapid.IntRange(0, g.made+1).Draw(g.t, "number") }
+
+func (g *drawing) changes(n int) []event.Kevent {
+	var all []event.Kevent
+	for range n {
+		all = append(all, g.change())
+	}
+	return all
+}
+
+var filters = []event.Filter{event.Read, event.Read, event.Read, event.Write, event.User, event.User, event.Timer}
+
+func (g *drawing) change() event.Kevent {
+	kev := event.Kevent{Filter: rapid.SampledFrom(filters).Draw(g.t, "filter"), Flags: g.flags()}
+	if rapid.IntRange(0, 31).Draw(g.t, "no filter") == 31 {
+		kev.Filter = event.Filter(rapid.Int16Range(-12, 1).Draw(g.t, "any filter"))
+	}
+	if kev.Filter == event.Timer && !g.timers {
+		kev.Filter = event.User
+	}
+	if rapid.IntRange(0, 9).Draw(g.t, "no udata") < 9 {
+		g.udata++
+		kev.Udata = g.udata
+	}
+	switch kev.Filter {
+	case event.User:
+		kev.Ident = rapid.Uint64Range(1, 2).Draw(g.t, "ident")
+		kev.Fflags = event.Fflags(rapid.Uint32Range(0, 3).Draw(g.t, "operation"))<<30 | event.Fflags(rapid.Uint32Range(0, 3).Draw(g.t, "bits"))
+		if rapid.Bool().Draw(g.t, "trigger") {
+			kev.Fflags |= event.NoteTrigger
+		}
+		kev.Data = rapid.Int64Range(0, 2).Draw(g.t, "data")
+	case event.Timer:
+		g.timer(&kev)
+	default:
+		fds := [][]int{g.readEnds, g.probes, g.queues}
+		if kev.Filter == event.Write {
+			fds = [][]int{g.writeEnds, g.probes}
+		}
+		kev.Ident = uint64(g.of(rapid.SampledFrom(fds).Draw(g.t, "what")))
+		if rapid.IntRange(0, 7).Draw(g.t, "lowat") == 7 {
+			kev.Fflags = event.NoteLowat
+			kev.Data = rapid.SampledFrom([]int64{1, 2, 5, 513, 65536, 100000, 0, -1}).Draw(g.t, "mark")
+		}
+	}
+	return kev
+}
+
+// timer makes kev a timer that expires once, or no valid one.
+func (g *drawing) timer(kev *event.Kevent) {
+	kev.Ident = rapid.Uint64Range(1, 2).Draw(g.t, "ident")
+	kev.Fflags = rapid.SampledFrom([]event.Fflags{
+		event.NoteUSeconds, event.NoteUSeconds, event.NoteNSeconds, 0, event.NoteAbsTime | event.NoteUSeconds, event.NoteSeconds | event.NoteMSeconds,
+	}).Draw(g.t, "unit")
+	kev.Data = rapid.SampledFrom([]int64{0, 1, 20, 200, -1}).Draw(g.t, "period")
+	if kev.Fflags&(event.NoteUSeconds|event.NoteNSeconds) == 0 {
+		kev.Data = min(kev.Data, 1) // milliseconds
+	}
+	if kev.Flags&event.Add != 0 {
+		kev.Flags |= event.OneShot
+	}
+}
+
+// flags draws the flags of a change: mostly those that make sense, each with
+// any of the others that may stand beside it, and now and then any eight bits.
+func (g *drawing) flags() event.Flags {
+	manner := func() event.Flags {
+		var f event.Flags
+		for _, bit := range []event.Flags{event.OneShot, event.Clear, event.Dispatch, event.Receipt} {
+			if rapid.IntRange(0, 3).Draw(g.t, "manner") == 3 {
+				f |= bit
+			}
+		}
+		return f
+	}
+	switch rapid.IntRange(0, 15).Draw(g.t, "act") {
+	default:
+		return event.Add | manner()
+	case 8:
+		return event.Add | event.Disable | manner()
+	case 9:
+		return event.Add | event.Enable | manner()
+	case 10, 11:
+		return event.Delete
+	case 12:
+		return event.Disable
+	case 13:
+		return event.Enable
+	case 14:
+		return rapid.SampledFrom([]event.Flags{0, event.Receipt}).Draw(g.t, "bare")
+	case 15:
+		return event.Flags(rapid.Uint16Range(0, 0xff).Draw(g.t, "any flags"))
+	}
+}
