@@ -179,13 +179,32 @@ func (l *ledger) ends() *Finding {
 				continue
 			}
 			for _, c := range l.closes[int(k.ident)] {
-				if c.Result.Errno == 0 && c.Op.FD != c.Op.To && before(c, e.in) && !l.revived(k, event.Add, c, e.in) {
+				if c.Result.Errno == 0 && c.Op.FD != c.Op.To && before(c, e.in) && !l.ending(int(k.ident), c, e.in) && !l.revived(k, event.Add, c, e.in) {
 					return found(afterTheEnd, e.in, "it came after %v", *c)
 				}
 			}
 		}
 	}
 	return nil
+}
+
+// ending reports whether, when last was called, an end of number fd may have
+// been under way that is not that of end: a number is free for its next life
+// before the knotes of the one before are gone.
+//
+//	close 1                     another thread
+//	frees the number
+//	                            kqueue: 1
+//	                            close 1: it had no knotes
+//	                            kevent: READ 1, of the file before
+//	ends its knotes
+func (l *ledger) ending(fd int, end, last *Record) bool {
+	for _, c := range l.closes[fd] {
+		if c != end && c.Call < end.Return && !before(c, last) {
+			return true
+		}
+	}
+	return false
 }
 
 // went reports whether it is sure that the change was applied.

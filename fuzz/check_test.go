@@ -89,6 +89,18 @@ func TestCheck(t *testing.T) {
 			1 3 4 close 1 -> EBADF
 			2 5 6 kevent 0 room=4 -> events READ 1 data=5 udata=1`,
 		}, {
+			"close-under-way", "nothing after the end", `
+			1 1 2 kevent 0: READ 1 ADD udata=1 -> ok
+			2 3 4 close 1 -> ok
+			3 5 6 kqueue -> 1
+			3 7 8 close 1 -> ok
+			3 9 10 kevent 0 room=4 -> events READ 1 data=5 udata=1`, `
+			1 1 2 kevent 0: READ 1 ADD udata=1 -> ok
+			2 3 11 close 1 -> ok
+			3 5 6 kqueue -> 1
+			3 7 8 close 1 -> ok
+			3 9 10 kevent 0 room=4 -> events READ 1 data=5 udata=1`,
+		}, {
 			"stale-after-dup2", "nothing after the end", `
 			1 1 2 kevent 0: READ 1 ADD udata=1 -> ok
 			1 3 4 dup2 2 1 -> ok
