@@ -18,8 +18,8 @@ type pass struct {
 
 // scan fills events from the ready list and returns how many. td is in the
 // queue's domain before and after, but not always between. A mark at the tail
-// bounds it: what arrives or comes back meanwhile is not seen, so an event is
-// returned once at most. (kqueue_scan)
+// bounds it: what arrives or comes back meanwhile is not seen once there is an
+// event, so each is returned once at most. (kqueue_scan)
 //
 // A knote leaves the list only after its evaluation. It is claimed first and
 // stays where it is, so that nobody finds an empty list while it is out
@@ -29,6 +29,15 @@ type pass struct {
 //	pops kn, leaves the queue
 //	                            list empty: returns 0   <- kn was ready
 //	still ready: puts kn back
+//
+// The mark must not hide it either. Whoever has left the domain and found
+// nothing moves its mark behind what has come to the tail meanwhile:
+//
+//	scanner A                   poller B
+//	claims kn
+//	                            puts its mark at the tail, meets the claim, waits
+//	still ready: kn to the tail
+//	                            nothing before the mark: returns 0   <- kn was ready
 func (q *Queue) scan(td *machine.Thread, events []event.Kevent) int {
 	kn, back, n := q.harvest(td, q.ready.first, events, 0)
 	if kn == nil || n == len(events) {
@@ -41,21 +50,27 @@ func (q *Queue) scan(td *machine.Thread, events []event.Kevent) int {
 	} else {
 		q.ready.insertBefore(&p.end, back)
 	}
-	for p.walk(td); p.met && p.n < len(events); p.walk(td) {
+	for p.walk(td); p.n < len(events); p.walk(td) {
+		if !p.met && (p.n > 0 || p.end.qnext == nil) {
+			break
+		}
 		// With room left it waits for other scans to say what became of
 		// what they claimed: it may be ready still. It holds no claim. They
 		// may have said so while this one was out at its own claims' sources;
 		// then nobody is left to wake it, and it looks at once.
-		if q.out == 0 {
-			continue
+		if p.met && q.out != 0 {
+			td.Stats.ClaimWaits++
+			q.claims++
+			td.Interlock(&q.settled)
+			q.place.Sleep(td, machine.Forever)
+			q.claims--
+			if q.closed.Load(td) != 0 {
+				break
+			}
 		}
-		td.Stats.ClaimWaits++
-		q.claims++
-		td.Interlock(&q.settled)
-		q.place.Sleep(td, machine.Forever)
-		q.claims--
-		if q.closed.Load(td) != 0 {
-			break
+		if p.n == 0 {
+			q.ready.remove(&p.end)
+			q.ready.append(&p.end)
 		}
 	}
 	q.ready.remove(&p.end)

@@ -26,6 +26,7 @@ var traps = []trap{
 	{"second-look", false, secondLook},
 	{"attach-before-list", true, attachBeforeList},
 	{"settled-while-out", true, nil},
+	{"claimed-behind-front", true, nil},
 }
 
 type trap struct {
@@ -34,9 +35,9 @@ type trap struct {
 	crowd  func(t *testing.T, new func(*machine.Machine) kqueue.Strategy)
 }
 
-// limbo: one thread polls, and always finds what is always there, although
-// another looks at it all the time through an outer queue, from which the inner
-// one is never empty.
+// limbo: two threads poll, and always find what is always there, although each
+// takes it and puts it back all the time, and a third looks at it through an
+// outer queue, from which the inner one is never empty.
 func limbo(t *testing.T, new func(*machine.Machine) kqueue.Strategy) {
 	each(func(cpu int) {
 		l := newLab(t, new)
@@ -61,6 +62,7 @@ func limbo(t *testing.T, new func(*machine.Machine) kqueue.Strategy) {
 			}
 		}
 		l.spawn("poller", 0, poll(kq))
+		l.spawn("other poller", 1, poll(kq))
 		l.spawn("poller of the outer queue", 1, poll(outer))
 		l.run()
 	})
