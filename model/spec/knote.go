@@ -310,3 +310,10 @@ func (s State) Deliverable(q int32) (events []event.Kevent) {
 	}
 	return events
 }
+
+// Enabled reports whether kqueue q has such a knote, and it is not disabled.
+func (s *State) Enabled(q int32, ident uint64, filter event.Filter) bool {
+	return slices.ContainsFunc(s.knotes, func(kn knote) bool {
+		return kn.queue == q && kn.ident == ident && kn.filter == filter && !kn.disabled
+	})
+}

@@ -1,0 +1,181 @@
+package linearizability
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+	"github.com/kqlab/kqlab/model/event"
+)
+
+// A Verdict is what a check says of a history.
+type Verdict int
+
+// The verdicts.
+const (
+	OK        Verdict = iota // the specification allows it
+	Undecided                // over the limit: nothing is known
+	Violation                // the specification forbids it
+)
+
+// String returns the name of the verdict.
+func (v Verdict) String() string { return [...]string{"ok", "undecided", "violation"}[v] }
+
+// Options say how a history is checked. The zero Options are strict.
+type Options struct {
+	// Weak leaves out completeness: a call may miss what is ready, if nobody
+	// sleeps at the end who should not.
+	Weak bool
+	// Limit is how long the search may take, all projections together; 10
+	// seconds if it is 0.
+	Limit time.Duration
+}
+
+// A Finding is one thing that is wrong with a history, or could not be decided.
+type Finding struct {
+	Verdict Verdict
+	Where   string // the knote, or the operation
+	Rule    string // the sentence that it breaks; of what is undecided, why
+	Parts   int    // the size of the projection
+	key     key
+	drawn   bool // a projection, which there is a picture of
+}
+
+// String returns the finding as one line.
+func (f Finding) String() string { return fmt.Sprintf("%v: %s: %s", f.Verdict, f.Where, f.Rule) }
+
+// A Report is the outcome of a check.
+type Report struct {
+	Verdict     Verdict // the worst
+	Findings    []Finding
+	Projections int           // searched
+	Parts       int           // in all of them
+	Took        time.Duration // all of the check
+	Unchecked   []string      // knotes that are not projected: those that watch a kqueue
+	plan        *plan
+	weak        bool
+}
+
+// String returns the report in a line for each finding and one for the sum.
+func (r *Report) String() string {
+	var b strings.Builder
+	for _, f := range r.Findings {
+		fmt.Fprintln(&b, f)
+	}
+	fmt.Fprintf(&b, "%v: %d operations, %d projections, %d steps, %v", r.Verdict, len(r.plan.h), r.Projections, r.Parts, r.Took.Round(time.Microsecond))
+	if len(r.Unchecked) > 0 {
+		fmt.Fprintf(&b, "; not checked: %s", strings.Join(r.Unchecked, ", "))
+	}
+	return b.String()
+}
+
+func (r *Report) found(f Finding) {
+	r.Findings = append(r.Findings, f)
+	r.Verdict = max(r.Verdict, f.Verdict)
+}
+
+// Check holds a history against the specification. The history begins with
+// nothing open, and ends when nothing moves any more: whose kevent(2) is pending
+// is asleep.
+func Check(h History, o Options) *Report {
+	begin := time.Now()
+	if o.Limit == 0 {
+		o.Limit = 10 * time.Second
+	}
+	r := &Report{plan: newPlan(h), weak: o.Weak}
+	r.count()
+	for _, k := range r.plan.keys {
+		if r.plan.nested(k) {
+			r.Unchecked = append(r.Unchecked, k.String())
+			continue
+		}
+		ops := r.plan.project(k, o.Weak)
+		r.Projections++
+		r.Parts += len(ops)
+		verdict, rule := search(k, ops, begin.Add(o.Limit))
+		if verdict != OK {
+			r.found(Finding{Verdict: verdict, Where: k.String(), Rule: rule, Parts: len(ops), key: k, drawn: true})
+		}
+	}
+	r.Took = time.Since(begin)
+	return r
+}
+
+// search looks for an order of the steps. If there is none it names the rule
+// that stands in the way; if it does not know it says how far it came.
+func search(k key, ops []porcupine.Operation, until time.Time) (Verdict, string) {
+	begin := time.Now()
+	for lax := strict; lax <= laxities; lax++ {
+		left := time.Until(until)
+		result := porcupine.Unknown
+		if left > 0 {
+			result = porcupine.CheckOperationsTimeout(model(k, lax), ops, left)
+		}
+		switch {
+		case result == porcupine.Ok && lax == strict:
+			return OK, ""
+		case result == porcupine.Ok:
+			return Violation, rules[lax]
+		case result == porcupine.Unknown && lax == strict:
+			return Undecided, fmt.Sprintf("no answer within the limit, with %d steps after %v", len(ops), time.Since(begin).Round(time.Millisecond))
+		case result == porcupine.Unknown:
+			return Violation, "a rule that was not found within the limit"
+		}
+	}
+	return Violation, "no rule alone: what the operations answer contradicts itself"
+}
+
+// count checks what needs no search: that a call returns an event once, and
+// no more than there is room for, and that no more bytes come out of a pipe than
+// went in.
+func (r *Report) count() {
+	bytes := map[int]int64{}
+	for _, rec := range r.plan.h {
+		wrong := func(rule string) {
+			r.found(Finding{Verdict: Violation, Where: rec.Op.String() + " => " + rec.Result.String(), Rule: rule})
+		}
+		seen := map[event.Kevent]bool{}
+		for _, kev := range rec.Result.Events {
+			k := event.Kevent{Ident: kev.Ident, Filter: kev.Filter}
+			if seen[k] && kev.Flags&event.Error == 0 {
+				wrong("an event appears at most once a call")
+			}
+			seen[k] = true
+		}
+		if len(rec.Result.Events) > rec.Op.Room {
+			wrong("a call returns no more events than there is room for")
+		}
+		g := r.plan.groups.of(rec.Op.FD)
+		switch {
+		case rec.Op.Call == event.WritePipe && rec.Result.Pending:
+			bytes[g] += rec.Op.N
+		case rec.Op.Call == event.WritePipe:
+			bytes[g] += rec.Result.N
+		case rec.Op.Call == event.ReadPipe:
+			bytes[g] -= rec.Result.N
+		}
+	}
+	for _, rec := range r.plan.h {
+		if g := r.plan.groups.of(rec.Op.FD); rec.Op.Call == event.ReadPipe && bytes[g] < 0 {
+			r.found(Finding{Verdict: Violation, Where: rec.Op.String(), Rule: fmt.Sprintf("conservation: %d bytes more were read than written", -bytes[g])})
+			bytes[g] = 0
+		}
+	}
+}
+
+// Draw writes a page with a picture of the first finding that is a projection:
+// a lane a thread, the steps, and the longest orders that the specification
+// allows. It reports whether there was one.
+func (r *Report) Draw(w io.Writer) (bool, error) {
+	for _, f := range r.Findings {
+		if !f.drawn {
+			continue
+		}
+		m := model(f.key, strict)
+		_, info := porcupine.CheckOperationsVerbose(m, r.plan.project(f.key, r.weak), 10*time.Second)
+		return true, porcupine.Visualize(m, info, w)
+	}
+	return false, nil
+}

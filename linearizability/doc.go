@@ -1,0 +1,19 @@
+// Package linearizability says whether what threads saw of a kqueue can be: a
+// [Recorder] takes down a [History], and [Check] holds it against the
+// specification.
+//
+// A call of kevent(2) is not atomic: each change is a step, and each event that
+// it returns is one. So a history is projected onto each knote, (kqueue, ident,
+// filter): a call becomes the steps "began", "applied this change", and one of
+// "returned it with data d", "did not return it though there was room" (a call
+// that timed out among them), "was asleep at the end". A close becomes "number
+// free", "knotes gone", "file released". A projection is right if all its steps
+// can be put in one order that the specification allows, each inside its call
+// and after the step before it. The search is porcupine's.
+//
+// That a thread sleeps at the end is a step after all others, so a lost wakeup
+// is found without a clock: there the knote must have nothing to deliver.
+//
+// What is not checked is named in the report and never passes for right:
+// projections whose search is over its limit, and knotes that watch a kqueue.
+package linearizability

@@ -1,0 +1,235 @@
+package linearizability
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/anishathalye/porcupine"
+	"github.com/kqlab/kqlab/model/event"
+)
+
+// A key names a knote: any descriptor of its kqueue, see groups, and what the
+// kqueue knows it by.
+type key struct {
+	queue  int
+	ident  uint64
+	filter event.Filter
+}
+
+func (k key) String() string { return fmt.Sprintf("%v %d on kqueue %d", k.filter, k.ident, k.queue) }
+
+// tied reports whether the knote's ident is a descriptor.
+func (k key) tied() bool { return k.filter != event.User && k.filter != event.Timer }
+
+func (k key) is(kev event.Kevent) bool { return kev.Ident == k.ident && kev.Filter == k.filter }
+
+// What a part of an operation is.
+type does uint8
+
+const (
+	whole   does = iota // an operation that is one step
+	unlink              // of a close or dup2: the number is free
+	reap                // its knotes are gone
+	release             // its file too
+	enter               // of a kevent(2): it found its kqueue
+	change              // it applied a change
+	took                // it returned the knote
+	passed              // it did not, though there was room
+	asleep              // at the end it sleeps
+	leave               // it returned without having looked
+)
+
+var doesNames = [...]string{unlink: "number free", reap: "knotes gone", release: "file released", enter: "began",
+	passed: "not returned, though there was room", asleep: "asleep at the end", leave: "returned without looking"}
+
+// A part is one step of an operation as a knote sees it. A call is its parts in
+// order.
+type part struct {
+	does  does
+	call  int // index of the record
+	index int // among the parts of the call
+	last  bool
+	rec   *Record
+	kev   event.Kevent // change: it; took: the event
+	// What the call has said of changes to this knote, and whether there was no
+	// room for more.
+	records []event.Kevent
+	full    bool
+}
+
+func (p *part) String() string {
+	switch p.does {
+	case whole:
+		return fmt.Sprintf("%v => %v", p.rec.Op, p.rec.Result)
+	case change:
+		return "change " + p.kev.String()
+	case took:
+		return "returned " + p.kev.String()
+	}
+	return fmt.Sprintf("%v: %s", p.rec.Op, doesNames[p.does])
+}
+
+// groups says which descriptor numbers have to do with each other: the two ends
+// of a pipe, and what dup and dup2 join. That a number is used again for
+// something else joins too much, which costs time and no more.
+type groups map[int]int
+
+func (g groups) of(fd int) int {
+	for {
+		up, ok := g[fd]
+		if !ok || up == fd {
+			return fd
+		}
+		fd = up
+	}
+}
+
+func (g groups) join(a, b int) {
+	if a, b = g.of(a), g.of(b); a != b {
+		g[max(a, b)] = min(a, b)
+	}
+}
+
+// A plan is a history with what projections need to know of the whole of it.
+type plan struct {
+	h      History
+	groups groups
+	queues map[int]bool // groups that have a kqueue
+	keys   []key
+	end    int64 // later than everything
+}
+
+func newPlan(h History) *plan {
+	p := &plan{h: h, groups: groups{}, queues: map[int]bool{}}
+	for _, r := range h {
+		p.end = max(p.end, r.Call)
+		if r.Return != Never {
+			p.end = max(p.end, r.Return)
+		}
+		if r.Result.Errno != 0 || r.Result.Pending {
+			continue
+		}
+		switch r.Op.Call {
+		case event.MakePipe:
+			p.groups.join(int(r.Result.N), int(r.Result.N2))
+		case event.Dup:
+			p.groups.join(r.Op.FD, int(r.Result.N))
+		case event.Dup2:
+			p.groups.join(r.Op.FD, r.Op.To)
+		}
+	}
+	p.end++
+	keys := map[key]bool{}
+	for _, r := range h {
+		if r.Op.Call == event.Kqueue && r.Result.Errno == 0 && !r.Result.Pending {
+			p.queues[p.groups.of(int(r.Result.N))] = true
+		}
+		if r.Op.Call != event.Poll {
+			continue
+		}
+		q := p.groups.of(r.Op.FD)
+		for _, list := range [][]event.Kevent{r.Op.Changes, r.Result.Events} {
+			for _, kev := range list {
+				keys[key{q, kev.Ident, kev.Filter}] = true
+			}
+		}
+	}
+	p.keys = slices.SortedFunc(maps.Keys(keys), func(a, b key) int {
+		return cmp.Or(cmp.Compare(a.queue, b.queue), cmp.Compare(a.ident, b.ident), cmp.Compare(b.filter, a.filter))
+	})
+	return p
+}
+
+// nested reports whether a knote may watch a kqueue.
+func (p *plan) nested(k key) bool {
+	return k.filter == event.Read && k.ident < 1<<31 && p.queues[p.groups.of(int(k.ident))]
+}
+
+// project returns the steps that knote k sees of the history.
+func (p *plan) project(k key, weak bool) []porcupine.Operation {
+	var ops []porcupine.Operation
+	concerns := func(fd int) bool {
+		g := p.groups.of(fd)
+		return g == k.queue || k.tied() && k.ident < 1<<31 && g == p.groups.of(int(k.ident))
+	}
+	for i := range p.h {
+		r := &p.h[i]
+		var parts []part
+		switch r.Op.Call {
+		case event.Kqueue, event.MakePipe, event.MakeProbe:
+			if !concerns(int(r.Result.N)) {
+				continue
+			}
+			parts = []part{{does: whole}}
+		case event.Poll:
+			if p.groups.of(r.Op.FD) != k.queue {
+				continue
+			}
+			parts = p.poll(k, r, weak)
+		case event.Close, event.Dup2:
+			if !concerns(r.Op.FD) && (r.Op.Call == event.Close || !concerns(r.Op.To)) {
+				continue
+			}
+			parts = []part{{does: whole}}
+			if r.Result.Errno == 0 {
+				parts = []part{{does: unlink}, {does: reap}, {does: release}}
+			}
+		default:
+			if !concerns(r.Op.FD) {
+				continue
+			}
+			parts = []part{{does: whole}}
+		}
+		for j := range parts {
+			x := &parts[j]
+			x.call, x.index, x.last, x.rec = i, j, j == len(parts)-1, r
+			op := porcupine.Operation{ClientId: r.Thread, Input: x, Call: r.Call, Return: min(r.Return, p.end+1)}
+			if x.does == asleep {
+				op.Call = p.end
+			}
+			ops = append(ops, op)
+		}
+	}
+	return ops
+}
+
+// poll returns the parts of a kevent(2), none if the knote sees nothing of it.
+func (p *plan) poll(k key, r *Record, weak bool) []part {
+	parts := []part{{does: enter}}
+	var records []event.Kevent
+	said, returned := 0, []event.Kevent{}
+	for _, kev := range r.Result.Events {
+		switch {
+		case kev.Flags&event.Error != 0:
+			said++
+			if k.is(kev) {
+				records = append(records, kev)
+			}
+		case k.is(kev):
+			returned = append(returned, kev)
+		}
+	}
+	for _, kev := range r.Op.Changes {
+		if k.is(kev) {
+			parts = append(parts, part{does: change, kev: kev, records: records, full: said == r.Op.Room})
+		}
+	}
+	for _, kev := range returned {
+		parts = append(parts, part{does: took, kev: kev, records: records})
+	}
+	switch {
+	case r.Result.Errno != 0 || said > 0 || r.Op.Room == 0:
+		parts = append(parts, part{does: leave, records: records})
+	case len(returned) > 0:
+	case r.Result.Pending:
+		parts = append(parts, part{does: asleep})
+	case len(r.Result.Events) < r.Op.Room && !weak:
+		parts = append(parts, part{does: passed})
+	}
+	if len(parts) == 1 || len(parts) == 2 && parts[1].does == leave && r.Result.Errno == 0 {
+		return nil
+	}
+	return parts
+}
