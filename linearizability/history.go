@@ -137,17 +137,17 @@ func parseRecord(line string) (r Record, column int, err error) {
 
 // A Recorder takes down what threads do, each in a log of its own, on one clock.
 type Recorder struct {
-	base time.Time
-	mu   sync.Mutex
-	logs []*Log // guarded by mu
+	epoch time.Time
+	mu    sync.Mutex
+	logs  []*Log // guarded by mu
 }
 
 // NewRecorder returns a recorder whose clock begins now.
-func NewRecorder() *Recorder { return &Recorder{base: time.Now()} }
+func NewRecorder() *Recorder { return &Recorder{epoch: time.Now()} }
 
 // A Log is what one thread does. Only that thread uses it.
 type Log struct {
-	base   time.Time
+	epoch  time.Time
 	thread int
 	n      int        // records in use
 	last   []Record   // the block being filled
@@ -158,7 +158,7 @@ const block = 512 // records of a block, a power of two
 
 // Log returns the log of a thread, with the given number in the history.
 func (r *Recorder) Log(thread int) *Log {
-	l := &Log{base: r.base, thread: thread}
+	l := &Log{epoch: r.epoch, thread: thread}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.logs = append(r.logs, l)
@@ -173,7 +173,7 @@ func (l *Log) Call(op event.Op) {
 	rec := &l.last[l.n%block]
 	l.n++
 	rec.Op, rec.Return = op, Never
-	rec.Call = int64(time.Since(l.base))
+	rec.Call = int64(time.Since(l.epoch))
 }
 
 // turn goes on to the next block.
@@ -187,7 +187,7 @@ func (l *Log) turn() {
 // Return notes that the operation last called has returned result, by now. It
 // keeps the events of result.
 func (l *Log) Return(result event.Result) {
-	at := int64(time.Since(l.base))
+	at := int64(time.Since(l.epoch))
 	rec := &l.last[(l.n-1)%block]
 	rec.Return, rec.Result = at, result
 }
