@@ -75,7 +75,8 @@ func (s *Source) Notify(td *machine.Thread, hint int64) {
 // Post asks the filter of every knote on the list and delivers those that say
 // yes. td is in the source's domain. It may block if a filter does, and waits
 // for knotes that another thread is asking, except on a thread with NoSleep,
-// which leaves word there. (knote)
+// which leaves word there. What it owes it pays before it waits, and before it
+// asks a filter that may. (knote)
 //
 // The walk never restarts. DragonFly's does after a wait, and then bumps the
 // count of knotes that it had passed once more (bug D19, found there in 2020).
@@ -107,6 +108,13 @@ func (s *Source) Post(td *machine.Thread, hint int64) {
 			kn.Data = *kn.level
 			hit = kn.Data >= kn.WantData
 		default:
+			// The filter may block until somebody comes whom only the visit
+			// that td owes will wake.
+			if td.Debt != 0 && kn.ops.slow() && !td.NoSleep {
+				if kn = s.awaitPassing(td, kn); kn == nil {
+					return
+				}
+			}
 			hit = kn.event(td, hint)
 		}
 		if !hit || !kn.state.fire() {
@@ -125,9 +133,9 @@ func (s *Source) Post(td *machine.Thread, hint int64) {
 	}
 }
 
-// awaitPassing waits until kn is not busy, keeping the walk's place by a mark
-// before it, and returns the first knote from there on that may be asked. Marks
-// and knotes that go are passed; nil is the end of the list.
+// awaitPassing waits until kn is not busy and td owes nothing, keeping the walk's
+// place by a mark before it, and returns the first knote from there on that may
+// be asked. Marks and knotes that go are passed; nil is the end of the list.
 func (s *Source) awaitPassing(td *machine.Thread, kn *Knote) *Knote {
 	sc := scratchOf(td)
 	mark := &sc.marks[sc.walks]
@@ -137,7 +145,7 @@ func (s *Source) awaitPassing(td *machine.Thread, kn *Knote) *Knote {
 		if kn.state&(marked|gone) != 0 {
 			s.notes.remove(mark)
 			s.notes.insertAfter(mark, kn)
-		} else if kn.state&busy != 0 {
+		} else if kn.state&busy != 0 || td.Debt != 0 {
 			s.await(td, kn)
 		} else {
 			break
