@@ -3,6 +3,7 @@ package fuzz
 import (
 	"fmt"
 
+	"github.com/kqlab/kqlab/linearizability"
 	"github.com/kqlab/kqlab/model/event"
 )
 
@@ -28,7 +29,7 @@ const (
 //   - conservation: a pipe gives no more bytes than it was given, and an event
 //     has a udata that it was given;
 //   - who waits for as long as it takes with room is answered with something.
-func Check(history []Record) *Finding {
+func Check(history linearizability.History) *Finding {
 	l := newLedger(history)
 	for i := range history {
 		if f := l.answer(&history[i]); f != nil {
@@ -52,22 +53,22 @@ type key struct {
 
 // A change is one of a call, a return one event of a call.
 type change struct {
-	in *Record
+	in *linearizability.Record
 	event.Kevent
 }
 
 // A ledger is a history by knotes.
 type ledger struct {
-	history []Record
+	history linearizability.History
 	changes map[key][]change
 	events  map[key][]change // no records with Error
-	closes  map[int][]*Record
+	closes  map[int][]*linearizability.Record
 	doubts  map[int]bool // numbers that may have meant several things
 	udata   map[uint64]int
 }
 
-func newLedger(history []Record) *ledger {
-	l := &ledger{history, map[key][]change{}, map[key][]change{}, map[int][]*Record{}, map[int]bool{}, map[uint64]int{}}
+func newLedger(history linearizability.History) *ledger {
+	l := &ledger{history, map[key][]change{}, map[key][]change{}, map[int][]*linearizability.Record{}, map[int]bool{}, map[uint64]int{}}
 	for i := range history {
 		r := &history[i]
 		switch op := &r.Op; op.Call {
@@ -97,10 +98,10 @@ func newLedger(history []Record) *ledger {
 }
 
 // before reports whether a had returned when b was called.
-func before(a, b *Record) bool { return !a.Result.Pending && a.Return < b.Call }
+func before(a, b *linearizability.Record) bool { return !a.Result.Pending && a.Return < b.Call }
 
 // answer looks at one call by itself.
-func (l *ledger) answer(r *Record) *Finding {
+func (l *ledger) answer(r *linearizability.Record) *Finding {
 	if r.Op.Call != event.Poll || r.Result.Pending {
 		return nil
 	}
@@ -128,7 +129,7 @@ func (l *ledger) answer(r *Record) *Finding {
 	return nil
 }
 
-func found(property string, r *Record, format string, args ...any) *Finding {
+func found(property string, r *linearizability.Record, format string, args ...any) *Finding {
 	return &Finding{property, fmt.Sprintf("%s; %v", fmt.Sprintf(format, args...), *r)}
 }
 
@@ -144,7 +145,7 @@ func (l *ledger) given(k key, udata uint64) bool {
 // revived reports whether a change with one of the flags may have happened
 // after end began and before last returned. Those of end itself count, since
 // they may stand behind it; those of others that end came after do not.
-func (l *ledger) revived(k key, flags event.Flags, end, last *Record) bool {
+func (l *ledger) revived(k key, flags event.Flags, end, last *linearizability.Record) bool {
 	for _, c := range l.changes[k] {
 		if c.Flags&flags != 0 && !before(c.in, end) && !before(last, c.in) {
 			return true
@@ -198,7 +199,7 @@ func (l *ledger) ends() *Finding {
 //	                            close 1: it had no knotes
 //	                            kevent: READ 1, of the file before
 //	ends its knotes
-func (l *ledger) ending(fd int, end, last *Record) bool {
+func (l *ledger) ending(fd int, end, last *linearizability.Record) bool {
 	for _, c := range l.closes[fd] {
 		if c != end && c.Call < end.Return && !before(c, last) {
 			return true
@@ -260,7 +261,7 @@ func (l *ledger) counts() *Finding {
 // pipe from the beginning to the end of the history count.
 func (l *ledger) bytes() *Finding {
 	moved := map[int]int64{}
-	var last *Record
+	var last *linearizability.Record
 	for i := range l.history {
 		r := &l.history[i]
 		if r.Op.Call == event.ReadPipe || r.Op.Call == event.WritePipe {

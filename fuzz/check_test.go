@@ -1,44 +1,19 @@
 package fuzz_test
 
 import (
-	"fmt"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/kqlab/kqlab/fuzz"
-	"github.com/kqlab/kqlab/model/event"
+	"github.com/kqlab/kqlab/linearizability"
 )
 
-// history reads lines of thread, call, return, and "operation -> result".
-func history(t *testing.T, text string) []fuzz.Record {
+func history(t *testing.T, text string) linearizability.History {
 	t.Helper()
-	var all []fuzz.Record
-	for line := range strings.Lines(text) {
-		line = strings.TrimSpace(line)
-		if line == "" {
-			continue
-		}
-		var r fuzz.Record
-		var rest string
-		if _, err := fmt.Sscan(line, &r.Thread, &r.Call, &r.Return); err != nil {
-			t.Fatalf("%q: %v", line, err)
-		}
-		for range 3 {
-			_, rest, _ = strings.Cut(strings.TrimSpace(line), " ")
-			line = rest
-		}
-		op, result, _ := strings.Cut(rest, "->")
-		var err, rerr error
-		r.Op, err = event.ParseOp(op)
-		r.Result, rerr = event.ParseResult(result)
-		if err != nil || rerr != nil {
-			t.Fatalf("%q: %v, %v", rest, err, rerr)
-		}
-		r.Call, r.Return = r.Call*time.Microsecond, r.Return*time.Microsecond
-		all = append(all, r)
+	h, err := linearizability.Parse("history", text)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return all
+	return h
 }
 
 // Each bad history breaks one property; next to it stands what is almost the
@@ -47,124 +22,124 @@ func TestCheck(t *testing.T) {
 	for _, tt := range []struct{ name, property, bad, good string }{
 		{
 			"stale-after-delete", "nothing after the end", `
-			1 1 2 kevent 0: READ 1 ADD udata=1 -> ok
-			1 3 4 kevent 0: READ 1 DELETE -> ok
-			2 5 6 kevent 0 room=4 -> events READ 1 data=5 udata=1`, `
-			1 1 2 kevent 0: READ 1 ADD udata=1 -> ok
-			1 3 6 kevent 0: READ 1 DELETE -> ok
-			2 5 8 kevent 0 room=4 -> events READ 1 data=5 udata=1`,
+			1 1 2 kevent 0: READ 1 ADD udata=1 => ok
+			1 3 4 kevent 0: READ 1 DELETE => ok
+			2 5 6 kevent 0 room=4 => events READ 1 data=5 udata=1`, `
+			1 1 2 kevent 0: READ 1 ADD udata=1 => ok
+			1 3 6 kevent 0: READ 1 DELETE => ok
+			2 5 8 kevent 0 room=4 => events READ 1 data=5 udata=1`,
 		}, {
 			"brought-back", "nothing after the end", `
-			1 1 2 kevent 0: READ 1 ADD udata=1 -> ok
-			1 3 4 kevent 0: READ 1 DELETE -> ok
-			2 5 6 kevent 0 room=4 -> events READ 1 data=5 udata=1
-			1 7 8 kevent 0: READ 1 ADD udata=1 -> ok`, `
-			1 1 2 kevent 0: READ 1 ADD udata=1 -> ok
-			1 3 4 kevent 0: READ 1 DELETE -> ok
-			2 5 7 kevent 0 room=4 -> events READ 1 data=5 udata=1
-			1 6 8 kevent 0: READ 1 ADD udata=1 -> ok`,
+			1 1 2 kevent 0: READ 1 ADD udata=1 => ok
+			1 3 4 kevent 0: READ 1 DELETE => ok
+			2 5 6 kevent 0 room=4 => events READ 1 data=5 udata=1
+			1 7 8 kevent 0: READ 1 ADD udata=1 => ok`, `
+			1 1 2 kevent 0: READ 1 ADD udata=1 => ok
+			1 3 4 kevent 0: READ 1 DELETE => ok
+			2 5 7 kevent 0 room=4 => events READ 1 data=5 udata=1
+			1 6 8 kevent 0: READ 1 ADD udata=1 => ok`,
 		}, {
 			"delete-that-failed", "nothing after the end", `
-			1 1 2 kevent 0: USER 1 ADD fflags=TRIGGER -> ok
-			1 3 4 kevent 0 room=2: USER 1 DELETE|RECEIPT -> events USER 1 ERROR
-			2 5 6 kevent 0 room=4 -> events USER 1`, `
-			1 1 2 kevent 0: USER 1 ADD fflags=TRIGGER -> ok
-			1 3 4 kevent 0 room=2: USER 1 DELETE|RECEIPT -> events USER 1 ERROR data=EINVAL
-			2 5 6 kevent 0 room=4 -> events USER 1`,
+			1 1 2 kevent 0: USER 1 ADD fflags=TRIGGER => ok
+			1 3 4 kevent 0 room=2: USER 1 DELETE|RECEIPT => events USER 1 ERROR
+			2 5 6 kevent 0 room=4 => events USER 1`, `
+			1 1 2 kevent 0: USER 1 ADD fflags=TRIGGER => ok
+			1 3 4 kevent 0 room=2: USER 1 DELETE|RECEIPT => events USER 1 ERROR data=EINVAL
+			2 5 6 kevent 0 room=4 => events USER 1`,
 		}, {
 			"stale-after-disable", "nothing after the end", `
-			1 1 2 kevent 0: READ 1 ADD -> ok
-			1 3 4 kevent 0: READ 1 DISABLE -> ok
-			2 5 6 kevent 0 room=4 -> events READ 1 data=5`, `
-			1 1 2 kevent 0: READ 1 ADD -> ok
-			1 3 4 kevent 0: READ 1 DISABLE -> ok
-			1 4 9 kevent 0: READ 1 ENABLE -> ok
-			2 5 6 kevent 0 room=4 -> events READ 1 data=5`,
+			1 1 2 kevent 0: READ 1 ADD => ok
+			1 3 4 kevent 0: READ 1 DISABLE => ok
+			2 5 6 kevent 0 room=4 => events READ 1 data=5`, `
+			1 1 2 kevent 0: READ 1 ADD => ok
+			1 3 4 kevent 0: READ 1 DISABLE => ok
+			3 4 9 kevent 0: READ 1 ENABLE => ok
+			2 5 6 kevent 0 room=4 => events READ 1 data=5`,
 		}, {
 			"stale-after-close", "nothing after the end", `
-			1 1 2 kevent 0: READ 1 ADD udata=1 -> ok
-			1 3 4 close 1 -> ok
-			2 5 6 kevent 0 room=4 -> events READ 1 data=5 udata=1`, `
-			1 1 2 kevent 0: READ 1 ADD udata=1 -> ok
-			1 3 4 close 1 -> EBADF
-			2 5 6 kevent 0 room=4 -> events READ 1 data=5 udata=1`,
+			1 1 2 kevent 0: READ 1 ADD udata=1 => ok
+			1 3 4 close 1 => ok
+			2 5 6 kevent 0 room=4 => events READ 1 data=5 udata=1`, `
+			1 1 2 kevent 0: READ 1 ADD udata=1 => ok
+			1 3 4 close 1 => EBADF
+			2 5 6 kevent 0 room=4 => events READ 1 data=5 udata=1`,
 		}, {
 			"close-under-way", "nothing after the end", `
-			1 1 2 kevent 0: READ 1 ADD udata=1 -> ok
-			2 3 4 close 1 -> ok
-			3 5 6 kqueue -> 1
-			3 7 8 close 1 -> ok
-			3 9 10 kevent 0 room=4 -> events READ 1 data=5 udata=1`, `
-			1 1 2 kevent 0: READ 1 ADD udata=1 -> ok
-			2 3 11 close 1 -> ok
-			3 5 6 kqueue -> 1
-			3 7 8 close 1 -> ok
-			3 9 10 kevent 0 room=4 -> events READ 1 data=5 udata=1`,
+			1 1 2 kevent 0: READ 1 ADD udata=1 => ok
+			2 3 4 close 1 => ok
+			3 5 6 kqueue => 1
+			3 7 8 close 1 => ok
+			3 9 10 kevent 0 room=4 => events READ 1 data=5 udata=1`, `
+			1 1 2 kevent 0: READ 1 ADD udata=1 => ok
+			2 3 11 close 1 => ok
+			3 5 6 kqueue => 1
+			3 7 8 close 1 => ok
+			3 9 10 kevent 0 room=4 => events READ 1 data=5 udata=1`,
 		}, {
 			"stale-after-dup2", "nothing after the end", `
-			1 1 2 kevent 0: READ 1 ADD udata=1 -> ok
-			1 3 4 dup2 2 1 -> ok
-			2 5 6 kevent 0 room=4 -> events READ 1 data=5 udata=1`, `
-			1 1 2 kevent 0: READ 1 ADD udata=1 -> ok
-			1 3 4 dup2 1 1 -> ok
-			2 5 6 kevent 0 room=4 -> events READ 1 data=5 udata=1`,
+			1 1 2 kevent 0: READ 1 ADD udata=1 => ok
+			1 3 4 dup2 2 1 => ok
+			2 5 6 kevent 0 room=4 => events READ 1 data=5 udata=1`, `
+			1 1 2 kevent 0: READ 1 ADD udata=1 => ok
+			1 3 4 dup2 1 1 => ok
+			2 5 6 kevent 0 room=4 => events READ 1 data=5 udata=1`,
 		}, {
 			"double-oneshot", "at most once", `
-			1 1 2 kevent 0: READ 1 ADD|ONESHOT udata=1 -> ok
-			1 3 6 kevent 0 room=4 -> events READ 1 ONESHOT data=5 udata=1
-			2 3 6 kevent 0 room=4 -> events READ 1 ONESHOT data=5 udata=1`, `
-			1 1 2 kevent 0: READ 1 ADD|ONESHOT udata=1 -> ok
-			1 1 2 kevent 0: READ 1 ADD|ONESHOT udata=2 -> ok
-			1 3 6 kevent 0 room=4 -> events READ 1 ONESHOT data=5 udata=1
-			2 3 6 kevent 0 room=4 -> events READ 1 ONESHOT data=5 udata=2`,
+			1 1 2 kevent 0: READ 1 ADD|ONESHOT udata=1 => ok
+			1 3 6 kevent 0 room=4 => events READ 1 ONESHOT data=5 udata=1
+			2 3 6 kevent 0 room=4 => events READ 1 ONESHOT data=5 udata=1`, `
+			1 1 2 kevent 0: READ 1 ADD|ONESHOT udata=1 => ok
+			2 1 2 kevent 0: READ 1 ADD|ONESHOT udata=2 => ok
+			1 3 6 kevent 0 room=4 => events READ 1 ONESHOT data=5 udata=1
+			2 3 6 kevent 0 room=4 => events READ 1 ONESHOT data=5 udata=2`,
 		}, {
 			"double-dispatch", "at most once", `
-			1 1 2 kevent 0: READ 1 ADD|DISPATCH -> ok
-			1 3 6 kevent 0 room=4 -> events READ 1 DISPATCH data=5
-			2 3 6 kevent 0 room=4 -> events READ 1 DISPATCH data=5`, `
-			1 1 2 kevent 0: READ 1 ADD|DISPATCH -> ok
-			1 3 6 kevent 0 room=4 -> events READ 1 DISPATCH data=5
-			2 3 6 kevent 0 room=4: READ 1 ENABLE -> events READ 1 DISPATCH data=5`,
+			1 1 2 kevent 0: READ 1 ADD|DISPATCH => ok
+			1 3 6 kevent 0 room=4 => events READ 1 DISPATCH data=5
+			2 3 6 kevent 0 room=4 => events READ 1 DISPATCH data=5`, `
+			1 1 2 kevent 0: READ 1 ADD|DISPATCH => ok
+			1 3 6 kevent 0 room=4 => events READ 1 DISPATCH data=5
+			2 3 6 kevent 0 room=4: READ 1 ENABLE => events READ 1 DISPATCH data=5`,
 		}, {
 			"double-clear", "at most once", `
-			1 1 2 kevent 0: USER 1 ADD|CLEAR -> ok
-			1 1 2 kevent 0: USER 1 fflags=TRIGGER -> ok
-			1 3 6 kevent 0 room=4 -> events USER 1 CLEAR
-			2 3 6 kevent 0 room=4 -> events USER 1 CLEAR`, `
-			1 1 2 kevent 0: USER 1 ADD -> ok
-			1 1 2 kevent 0: USER 1 fflags=TRIGGER -> ok
-			1 3 6 kevent 0 room=4 -> events USER 1
-			2 3 6 kevent 0 room=4 -> events USER 1`,
+			1 1 2 kevent 0: USER 1 ADD|CLEAR => ok
+			2 1 2 kevent 0: USER 1 fflags=TRIGGER => ok
+			1 3 6 kevent 0 room=4 => events USER 1 CLEAR
+			2 3 6 kevent 0 room=4 => events USER 1 CLEAR`, `
+			1 1 2 kevent 0: USER 1 ADD => ok
+			2 1 2 kevent 0: USER 1 fflags=TRIGGER => ok
+			1 3 6 kevent 0 room=4 => events USER 1
+			2 3 6 kevent 0 room=4 => events USER 1`,
 		}, {
 			"twice-in-a-call", "at most once", `
-			1 1 2 kevent 0: READ 1 ADD -> ok
-			1 3 6 kevent 0 room=4 -> events READ 1 data=5; READ 1 data=5`, `
-			1 1 2 kevent 0: READ 1 ADD; WRITE 1 ADD -> ok
-			1 3 6 kevent 0 room=4 -> events READ 1 data=5; WRITE 1 data=5`,
+			1 1 2 kevent 0: READ 1 ADD => ok
+			1 3 6 kevent 0 room=4 => events READ 1 data=5; READ 1 data=5`, `
+			1 1 2 kevent 0: READ 1 ADD; WRITE 1 ADD => ok
+			1 3 6 kevent 0 room=4 => events READ 1 data=5; WRITE 1 data=5`,
 		}, {
 			"foreign-udata", "conservation", `
-			1 1 2 kevent 0: READ 1 ADD udata=7 -> ok
-			1 3 6 kevent 0 room=4 -> events READ 1 data=5 udata=8`, `
-			1 1 2 kevent 0: READ 1 ADD udata=7 -> ok
-			1 3 6 kevent 0 room=4 -> events READ 1 data=5 udata=7`,
+			1 1 2 kevent 0: READ 1 ADD udata=7 => ok
+			1 3 6 kevent 0 room=4 => events READ 1 data=5 udata=8`, `
+			1 1 2 kevent 0: READ 1 ADD udata=7 => ok
+			1 3 6 kevent 0 room=4 => events READ 1 data=5 udata=7`,
 		}, {
 			"more-bytes", "conservation", `
-			0 1 2 pipe -> 3 4
-			1 3 4 write 4 5 -> 5
-			1 5 6 read 3 9 -> 5
-			2 5 6 read 3 9 -> 1`, `
-			0 1 2 pipe -> 3 4
-			1 3 4 write 4 5 -> 5
-			1 5 6 read 3 9 -> 4
-			2 5 6 read 3 9 -> 1`,
+			0 1 2 pipe => 3 4
+			1 3 4 write 4 5 => 5
+			1 5 6 read 3 9 => 5
+			2 5 6 read 3 9 => 1`, `
+			0 1 2 pipe => 3 4
+			1 3 4 write 4 5 => 5
+			1 5 6 read 3 9 => 4
+			2 5 6 read 3 9 => 1`,
 		}, {
 			"nothing-for-ever", "an answer to every wait", `
-			1 1 2 kevent 0 room=1 wait=forever -> ok`, `
-			1 1 2 kevent 0 room=1 wait=finite -> ok`,
+			1 1 2 kevent 0 room=1 wait=forever => ok`, `
+			1 1 2 kevent 0 room=1 wait=finite => ok`,
 		}, {
 			"no-room", "an answer to every wait", `
-			1 1 2 kevent 0 room=1: READ 1 ADD; READ 2 ADD -> events READ 1; READ 2`, `
-			1 1 2 kevent 0 room=2: READ 1 ADD; READ 2 ADD -> events READ 1; READ 2`,
+			1 1 2 kevent 0 room=1: READ 1 ADD; READ 2 ADD => events READ 1; READ 2`, `
+			1 1 2 kevent 0 room=2: READ 1 ADD; READ 2 ADD => events READ 1; READ 2`,
 		},
 	} {
 		f := fuzz.Check(history(t, tt.bad))

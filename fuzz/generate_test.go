@@ -12,6 +12,7 @@ import (
 
 	"github.com/kqlab/kqlab/fuzz"
 	"github.com/kqlab/kqlab/fuzz/script"
+	"github.com/kqlab/kqlab/linearizability"
 	"github.com/kqlab/kqlab/model/event"
 	"github.com/kqlab/kqlab/model/spec"
 	"github.com/kqlab/kqlab/strategies"
@@ -129,7 +130,7 @@ func sequential(t *rapid.T, s *script.Script, e strategies.Entry) {
 
 // unexplained returns the first record that no state of the specification
 // allows, and what it would have answered; -1 if there is none.
-func unexplained(history []fuzz.Record) (int, event.Result) {
+func unexplained(history linearizability.History) (int, event.Result) {
 	states := []spec.State{spec.New(0)}
 	for i, rec := range history {
 		var next []spec.State
@@ -169,11 +170,16 @@ func TestSequentialControl(t *testing.T) {
 func TestConcurrent(t *testing.T) {
 	for _, e := range strategies.All {
 		var once sync.Once
-		var events, pending, refused int
+		var runs, undecided, events, pending, refused int
 		t.Run(e.Name, rapid.MakeCheck(func(t *rapid.T) {
 			s := fuzz.Concurrent().Draw(t, "script")
 			for range 5 {
-				for _, rec := range run(t, &once, s, e).History {
+				r := run(t, &once, s, e)
+				runs++
+				if r.Undecided != "" {
+					undecided++
+				}
+				for _, rec := range r.History {
 					switch {
 					case rec.Result.Pending:
 						pending++
@@ -187,7 +193,10 @@ func TestConcurrent(t *testing.T) {
 		if events < 20 || pending < 20 || refused < 20 {
 			t.Errorf("%s: %d events, %d calls asleep at the end, %d refused: want 20 of each, or the scripts show little", e.Name, events, pending, refused)
 		}
-		t.Logf("%s: %d events, %d calls asleep at the end, %d refused", e.Name, events, pending, refused)
+		if undecided > runs/10 {
+			t.Errorf("%s: of %d histories %d were undecided: want a tenth at most", e.Name, runs, undecided)
+		}
+		t.Logf("%s: %d runs, %d of them undecided; %d events, %d calls asleep at the end, %d refused", e.Name, runs, undecided, events, pending, refused)
 	}
 }
 

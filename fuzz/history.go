@@ -3,23 +3,7 @@ package fuzz
 import (
 	"fmt"
 	"strings"
-	"time"
 )
-
-// String returns the record as one line.
-func (r Record) String() string {
-	who := fmt.Sprint("thread ", r.Thread)
-	if r.Thread == 0 {
-		who = "setup"
-	}
-	end := fmt.Sprintf("%.1f", us(r.Return))
-	if r.Result.Pending {
-		end = "..."
-	}
-	return fmt.Sprintf("%s, %.1f to %s us: %v -> %v", who, us(r.Call), end, r.Op, r.Result)
-}
-
-func us(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
 // Text returns the script with its history and the finding in comments: a
 // script that [script.Parse] reads, and that runs again as it is.
@@ -31,7 +15,7 @@ func (r *Report) Text() string {
 		s.Doc = append([]string{"Found under " + r.Strategy + ": " + printable(first)}, s.Doc...)
 	}
 	b.WriteString(s.String())
-	b.WriteString("\n# What happened.\n")
+	b.WriteString("\n# What happened: thread (0 is setup), call and return in ns, operation => result.\n")
 	for _, rec := range r.History {
 		fmt.Fprintf(&b, "#   %v\n", rec)
 	}

@@ -1,6 +1,7 @@
 package fuzz
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/kqlab/kqlab/fuzz/script"
+	"github.com/kqlab/kqlab/linearizability"
 	"github.com/kqlab/kqlab/model/device"
 	"github.com/kqlab/kqlab/model/event"
 	"github.com/kqlab/kqlab/model/kqueue"
@@ -26,20 +28,18 @@ type Options struct {
 	Deadline time.Duration // how long a run may take, on a real clock; by default 10 s
 }
 
-// A Record is one operation of a history.
-type Record struct {
-	Thread       int           // 0 is setup, and threads count from 1
-	Call, Return time.Duration // since the beginning; Return means nothing if Result.Pending
-	Op           event.Op
-	Result       event.Result
-}
-
 // A Report says what came of a run.
 type Report struct {
 	Script   *script.Script
 	Strategy string
-	History  []Record // by Call, until nothing ran any more; who was asleep then is pending
-	Finding  *Finding // nil if all is well
+
+	// History is what happened until nothing ran any more; who was asleep then
+	// is pending. Setup is thread 0, and the threads count from 1.
+	History linearizability.History
+
+	Finding   *Finding // nil if nothing is known to be wrong
+	Undecided string   // why the history could not be held against the specification; mostly empty
+	Unchecked []string // knotes that were not
 }
 
 // A Finding is a property that does not hold.
@@ -68,7 +68,7 @@ const (
 //   - a lost wakeup: a queue whose waiters are asleep then must have no event;
 //   - a close that does not wake: in the end every queue is closed, and who is
 //     asleep must answer EBADF;
-//   - what [Check] finds in the history.
+//   - what [Check] finds in the history, and what the specification forbids.
 //
 // A strategy that excludes nobody may also take the process with it: the
 // runtime ends it where it sees a map being written by two.
@@ -91,7 +91,7 @@ func Run(s *script.Script, o Options) *Report {
 	report.History = r.history
 	report.Finding = r.finding.Load()
 	if report.Finding == nil {
-		report.Finding = Check(report.History)
+		report.verify()
 	}
 	return report
 }
@@ -110,7 +110,7 @@ type run struct {
 	ready   atomic.Int32 // threads that have yet to come to the start
 	leave   atomic.Bool  // threads are to end after the call that they are in
 	finding atomic.Pointer[Finding]
-	history []Record // as it was when nothing ran any more
+	history linearizability.History // as it was when nothing ran any more
 }
 
 // A lane records one thread. The thread alone writes it; others read what the
@@ -246,19 +246,22 @@ func (r *run) running() string {
 }
 
 // snapshot returns the history so far.
-func (r *run) snapshot() []Record {
-	var all []Record
+func (r *run) snapshot() linearizability.History {
+	var all linearizability.History
 	for _, l := range r.lanes {
 		ended := int(l.ended.Load())
 		for i := range int(l.begun.Load()) {
-			rec := Record{Thread: l.thread, Call: l.times[i].call, Op: l.ops[i], Result: event.Result{Pending: true}}
+			rec := linearizability.Record{
+				Thread: l.thread, Call: int64(l.times[i].call), Return: linearizability.Never,
+				Op: l.ops[i], Result: event.Result{Pending: true},
+			}
 			if i < ended {
-				rec.Return, rec.Result = l.times[i].ret, l.times[i].result
+				rec.Return, rec.Result = int64(l.times[i].ret), l.times[i].result
 			}
 			all = append(all, rec)
 		}
 	}
-	slices.SortStableFunc(all, func(a, b Record) int { return int(a.Call - b.Call) })
+	slices.SortStableFunc(all, func(a, b linearizability.Record) int { return cmp.Compare(a.Call, b.Call) })
 	return all
 }
 
