@@ -147,6 +147,7 @@ Exit status of every verb: 0 all right; 1 a strategy is wrong; 2 bad usage;
 			"compare                          all strategies, within a minute",
 			"bench --strategies giant single  one workload under one strategy",
 			"stress --budget 1m pcpu          is pcpu right? longer than compare tries",
+			"run SCRIPT --strategy pcpu       one script of concurrent operations, as lanes",
 			"list                             names of strategies and workloads"),
 		// The name may have spaces: go run and a path.
 		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: a.program},
@@ -189,7 +190,7 @@ Exit status of every verb: 0 all right; 1 a strategy is wrong; 2 bad usage;
 	root.SetFlagErrorFunc(flagError)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	root.AddCommand(a.compareVerb(), a.benchVerb(), a.stressVerb(), a.listVerb(), a.childVerb())
+	root.AddCommand(a.compareVerb(), a.benchVerb(), a.stressVerb(), a.runVerb(), a.listVerb(), a.childVerb())
 	return root
 }
 
