@@ -337,8 +337,8 @@ func TestDescriptorLimit(t *testing.T) {
 		Note:      func(s string) { notes = append(notes, s) },
 	})
 	for _, want := range []string{
-		"hostpipe active=1 pipes=1000 writes=1000 is left out",
-		"epoll-pipes active=1 pipes=9900 writes=9900 is left out",
+		"hostpipe: 12 parameter sets are left out (strategies, epoll-pipes, fionread-pipes, poll-pipes): 1000 pipes take 2",
+		"hostpipe: 4 parameter sets are left out (strategies, epoll-pipes, fionread-pipes, poll-pipes): 9900 pipes take 19",
 		"the limit (ulimit -n) is 1000",
 	} {
 		if !strings.Contains(strings.Join(notes, "\n"), want) {
@@ -347,6 +347,28 @@ func TestDescriptorLimit(t *testing.T) {
 	}
 	if r := pick(recs, "hostpipe", "giant", "ns/event", map[string]any{"pipes": 100, "active": 1, "writes": 100}); r.Rounds == 0 {
 		t.Error("100 pipes were left out too")
+	}
+}
+
+// So are the references that the limit does not allow.
+func TestDescriptorLimitOfReferences(t *testing.T) {
+	undo, err := limitFiles(70)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer undo()
+	var notes []string
+	recs := run(t, bench.Options{
+		Workloads: []*bench.Workload{workload(t, "churn")},
+		Note:      func(s string) { notes = append(notes, s) },
+	})
+	if !slices.ContainsFunc(notes, func(s string) bool {
+		return strings.HasPrefix(s, "reference op=epoll is left out: 64 eventfds take")
+	}) {
+		t.Errorf("no note says that epoll is left out: %q", notes)
+	}
+	if r := pick(recs, "reference", "", "ns/event", map[string]any{"op": "mutex"}); r.Rounds == 0 {
+		t.Error("the mutex was left out too")
 	}
 }
 

@@ -12,7 +12,9 @@ var churn = &Workload{
 	Name:   "churn",
 	Doc:    "registrations come and go; an event is an EV_ADD and an EV_DELETE, a kevent each",
 	shapes: []shape{{params: map[string]any{"others": 64}, core: true, run: churning}},
-	rivals: []shape{{params: map[string]any{"op": "epoll_ctl"}, core: true, run: epollCtl}},
+	rivals: []shape{{params: map[string]any{"op": "epoll_ctl"}, core: true, run: epollCtl, fits: func() error {
+		return roomForFiles(2, "an eventfd and its epoll")
+	}}},
 }
 
 func churning(t *trial) error {

@@ -58,13 +58,17 @@ func (p *pipePool) close() {
 }
 
 // roomFor says whether the process may open so many pipes.
-func roomFor(pipes int) error {
+func roomFor(pipes int) error { return roomForFiles(2*pipes, fmt.Sprintf("%d pipes", pipes)) }
+
+// roomForFiles says whether the process may open n descriptors more, which is
+// what something needs.
+func roomForFiles(n int, what string) error {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return fmt.Errorf("getrlimit: %w", err)
 	}
-	if need := uint64(2*pipes + openFiles() + spare); limit.Cur < need {
-		return fmt.Errorf("%d pipes take %d descriptors, and the limit (ulimit -n) is %d", pipes, need, limit.Cur)
+	if need := uint64(n + openFiles() + spare); limit.Cur < need {
+		return fmt.Errorf("%s take %d descriptors, and the limit (ulimit -n) is %d", what, need, limit.Cur)
 	}
 	return nil
 }

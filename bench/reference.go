@@ -16,7 +16,9 @@ import (
 var references = []shape{
 	{params: map[string]any{"op": "mutex"}, core: true, run: mutexPair},
 	{params: map[string]any{"op": "cas"}, core: true, run: compareAndSwap},
-	{params: map[string]any{"op": "epoll"}, core: true, run: epollBatch},
+	{params: map[string]any{"op": "epoll"}, core: true, run: epollBatch, fits: func() error {
+		return roomForFiles(65, "64 eventfds")
+	}},
 }
 
 // stretch times f on its own, after a short warm-up.

@@ -149,14 +149,22 @@ func (r *runner) plan() {
 		}
 	}
 	for i := range references {
-		refer(&references[i])
+		s := &references[i]
+		if s.fits != nil {
+			if err := s.fits(); err != nil {
+				r.o.Note(fmt.Sprintf("reference %s is left out: %v", paramText(s.params), err))
+				continue
+			}
+		}
+		refer(s)
 	}
 	for _, w := range r.o.Workloads {
 		left := 0
+		var unfit omissions
 		keep := func(s *shape) bool {
 			if s.fits != nil {
 				if err := s.fits(); err != nil {
-					r.o.Note(fmt.Sprintf("%s %s is left out: %v", w.Name, paramText(s.params), err))
+					unfit.add(s, err)
 					return false
 				}
 			}
@@ -183,10 +191,50 @@ func (r *runner) plan() {
 				refer(s)
 			}
 		}
+		for _, o := range unfit {
+			r.o.Note(w.Name + ": " + o.String())
+		}
 		if left > 0 {
-			r.o.Note(fmt.Sprintf("%s: %d parameter sets are left out, since the budget of %v is short", w.Name, left, r.o.Budget))
+			r.o.Note(fmt.Sprintf("%s: %s left out, since the budget of %v is short", w.Name, setsAre(left), r.o.Budget))
 		}
 	}
+}
+
+// An omission is the shapes of a workload that do not fit for one reason.
+type omission struct {
+	reason string
+	of     []string // strategies, or the operations of references
+	n      int
+}
+
+type omissions []*omission
+
+func (all *omissions) add(s *shape, why error) {
+	i := slices.IndexFunc(*all, func(o *omission) bool { return o.reason == why.Error() })
+	if i < 0 {
+		i = len(*all)
+		*all = append(*all, &omission{reason: why.Error()})
+	}
+	o := (*all)[i]
+	o.n++
+	of := "strategies"
+	if op, ok := s.params["op"]; ok {
+		of = fmt.Sprint(op)
+	}
+	if !slices.Contains(o.of, of) {
+		o.of = append(o.of, of)
+	}
+}
+
+func (o *omission) String() string {
+	return fmt.Sprintf("%s left out (%s): %s", setsAre(o.n), strings.Join(o.of, ", "), o.reason)
+}
+
+func setsAre(n int) string {
+	if n == 1 {
+		return "1 parameter set is"
+	}
+	return fmt.Sprintf("%d parameter sets are", n)
 }
 
 // trial measures an item once, for n events, on a goroutine of its own: a

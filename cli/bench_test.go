@@ -4,6 +4,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/creack/pty"
 
@@ -132,6 +133,11 @@ func TestTerminal(t *testing.T) {
 	args := []string{"stress", "--rounds", "20", "giant"}
 	if got := terminal(t, args...); !strings.Contains(got, "\x1b[32mcorrect") || !strings.Contains(got, "stress giant") {
 		t.Errorf("no colour or no progress on a terminal:\n%q", got)
+	}
+	for _, c := range terminal(t, args...) {
+		if unicode.Is(unicode.Co, c) {
+			t.Fatalf("%U, which most fonts lack, on a terminal", c)
+		}
 	}
 	t.Setenv("NO_COLOR", "1")
 	if got := terminal(t, args...); strings.Contains(got, "\x1b[32m") {

@@ -94,6 +94,22 @@ func (decades) Ticks(lo, hi float64) []plot.Tick {
 	return ticks
 }
 
+// halves labels 1, 2 and 5 times powers of ten, for a scale of little more than
+// a decade.
+type halves struct{}
+
+func (halves) Ticks(lo, hi float64) []plot.Tick {
+	var ticks []plot.Tick
+	for x := math.Pow(10, math.Floor(math.Log10(lo))); x <= hi; x *= 10 {
+		for _, f := range []float64{1, 2, 5} {
+			if x*f >= lo && x*f <= hi {
+				ticks = append(ticks, plot.Tick{Value: x * f, Label: tens(x * f)})
+			}
+		}
+	}
+	return ticks
+}
+
 func tens(x float64) string {
 	switch {
 	case x >= 1e6:

@@ -16,3 +16,8 @@ const (
 	ExitUsage   = exitUsage
 	Interrupted = exitInterrupted
 )
+
+// OutcomeOfNone is what a verdict on the control means for the exit status.
+func OutcomeOfNone(caught, planted bool) error {
+	return judge([]*verdict{{Strategy: control.Name, Control: true, Correct: !caught}}, planted)
+}

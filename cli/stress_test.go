@@ -103,3 +103,15 @@ func TestStressTable(t *testing.T) {
 		t.Errorf("colour where there is no terminal:\n%q", stdout)
 	}
 }
+
+// The control named by the user is wrong when it is caught, and a test that
+// does not catch it is worth nothing, whoever named it.
+func TestOutcomeOfNone(t *testing.T) {
+	for _, c := range []struct{ caught, planted, fails bool }{
+		{true, true, false}, {false, true, true}, {true, false, true}, {false, false, true},
+	} {
+		if err := cli.OutcomeOfNone(c.caught, c.planted); (err != nil) != c.fails {
+			t.Errorf("caught %v, planted %v: %v", c.caught, c.planted, err)
+		}
+	}
+}

@@ -130,7 +130,8 @@ func newBar(w io.Writer) *bar {
 		progressbar.OptionSetElapsedTime(true),
 		progressbar.OptionClearOnFinish(),
 		progressbar.OptionEnableColorCodes(false),
-		progressbar.OptionSetTheme(progressbar.ThemeUnicode))
+		// The package's own theme draws in characters of one font.
+		progressbar.OptionSetTheme(progressbar.Theme{Saucer: "█", SaucerPadding: "░", BarStart: "", BarEnd: ""}))
 	b.ticker = time.NewTicker(100 * time.Millisecond)
 	b.done = make(chan struct{})
 	go func() {

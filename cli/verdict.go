@@ -43,7 +43,8 @@ func indent(s string) string { return strings.ReplaceAll(strings.TrimSpace(s), "
 
 // judge returns what the verdicts mean for the exit status: a *wrongError,
 // errInterrupted or nil. planted says that the control was added to be caught;
-// otherwise the user has named it, and it counts as any strategy.
+// otherwise the user has named it, and it counts as any strategy when it is
+// caught. When it is not, the test has failed either way.
 func judge(verdicts []*verdict, planted bool) error {
 	var wrong []*verdict
 	interrupted := false
@@ -51,8 +52,8 @@ func judge(verdicts []*verdict, planted bool) error {
 		switch {
 		case v.Unfinished:
 			interrupted = true
-		case v.Control && planted:
-			if v.Correct {
+		case v.Control:
+			if v.Correct || !planted {
 				wrong = append(wrong, v)
 			}
 		case !v.Correct:
