@@ -27,6 +27,9 @@ type progress struct {
 	life    int32 // of a close: the one that ends
 	records int   // of the records of its changes, those that are accounted for
 	over    bool  // it has failed, and does no more
+	looked  bool  // it has found a descriptor, or not:
+	found   spec.Life
+	errno   syscall.Errno
 }
 
 func (s state) clone() state { return state{s.Clone(), slices.Clone(s.calls)} }
@@ -136,6 +139,22 @@ func step(s state, p *part, k key, lax laxity) []state {
 			return nil
 		}
 		c.queue, c.over = q, errno != 0
+	case found:
+		c.looked = true
+		if p.rec.Op.Call == event.Poll {
+			c.found, c.errno = s.Target(p.kev)
+		} else {
+			c.found, c.errno = s.Find(p.rec.Op.FD)
+		}
+	case act:
+		n, errno := int64(0), c.errno
+		if errno == 0 {
+			n, errno = s.Act(c.found, p.rec.Op)
+		}
+		if lax < laxities && !p.rec.Result.Equal(event.Result{N: n, Errno: errno}) {
+			return nil
+		}
+		all[0] = s
 	case change:
 		all = s.change(at, p, lax)
 	case took:
@@ -185,16 +204,24 @@ func (s state) change(at int, p *part, lax laxity) []state {
 	if s.calls[at].over {
 		return []state{s}
 	}
-	stopped := s.clone()
+	c := &s.calls[at]
+	if !c.looked {
+		c.found, c.errno = s.Target(p.kev)
+	}
+	l, errno := c.found, c.errno
+	c.looked, c.found, c.errno = false, spec.Life{}, 0
+	stopped, refused := s.clone(), s.clone()
 	stopped.calls[at].over = true
-	untouched := s.clone()
-	errno := s.State.Change(s.calls[at].queue, p.kev)
+	mayRefuse := errno == 0 && s.MayRefuse(l)
+	if errno == 0 {
+		errno = s.ChangeOf(c.queue, l, p.kev)
+	}
 	if p.rec.Result.Errno != 0 {
 		return []state{s, stopped}
 	}
 	out := s.account(at, p, errno, lax)
-	if errno != syscall.EBADF && untouched.MayChange(p.kev, syscall.EBADF) {
-		out = append(out, untouched.account(at, p, syscall.EBADF, lax)...)
+	if mayRefuse && errno != syscall.EBADF {
+		out = append(out, refused.account(at, p, syscall.EBADF, lax)...)
 	}
 	return out
 }

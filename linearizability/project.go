@@ -33,6 +33,8 @@ const (
 	unlink              // of a close or dup2: the number is free
 	reap                // its knotes are gone
 	release             // its file too
+	found               // it looked up a descriptor, which another thread may end
+	act                 // it did what it does to what it found
 	enter               // of a kevent(2): it found its kqueue
 	change              // it applied a change
 	took                // it returned the knote
@@ -42,6 +44,7 @@ const (
 )
 
 var doesNames = [...]string{unlink: "number free", reap: "knotes gone", release: "file released", enter: "began",
+	found:  "found the descriptor",
 	passed: "not returned, though there was room", asleep: "asleep at the end", leave: "returned without looking"}
 
 // A part is one step of an operation as a knote sees it. A call is its parts in
@@ -61,7 +64,7 @@ type part struct {
 
 func (p *part) String() string {
 	switch p.does {
-	case whole:
+	case whole, act:
 		return fmt.Sprintf("%v => %v", p.rec.Op, p.rec.Result)
 	case change:
 		return "change " + p.kev.String()
@@ -97,12 +100,13 @@ type plan struct {
 	h      History
 	groups groups
 	queues map[int]bool // groups that have a kqueue
+	ends   map[int]bool // groups of which a number is closed or given a new life
 	keys   []key
 	end    int64 // later than everything
 }
 
 func newPlan(h History) *plan {
-	p := &plan{h: h, groups: groups{}, queues: map[int]bool{}}
+	p := &plan{h: h, groups: groups{}, queues: map[int]bool{}, ends: map[int]bool{}}
 	for _, r := range h {
 		p.end = max(p.end, r.Call)
 		if r.Return != Never {
@@ -121,6 +125,11 @@ func newPlan(h History) *plan {
 		}
 	}
 	p.end++
+	for _, r := range h {
+		if r.Op.Call == event.Close || r.Op.Call == event.Dup2 {
+			p.ends[p.groups.of(r.Op.FD)] = true
+		}
+	}
 	keys := map[key]bool{}
 	for _, r := range h {
 		if r.Op.Call == event.Kqueue && r.Result.Errno == 0 && !r.Result.Pending {
@@ -181,6 +190,9 @@ func (p *plan) project(k key, weak bool) []porcupine.Operation {
 				continue
 			}
 			parts = []part{{does: whole}}
+			if r.Op.Call != event.Dup && p.ends[p.groups.of(r.Op.FD)] && !r.Result.Pending {
+				parts = []part{{does: found}, {does: act}}
+			}
 		}
 		for j := range parts {
 			x := &parts[j]
@@ -213,6 +225,9 @@ func (p *plan) poll(k key, r *Record, weak bool) []part {
 	}
 	for _, kev := range r.Op.Changes {
 		if k.is(kev) {
+			if k.tied() && k.ident < 1<<31 && p.ends[p.groups.of(int(k.ident))] {
+				parts = append(parts, part{does: found, kev: kev})
+			}
 			parts = append(parts, part{does: change, kev: kev, records: records, full: said == r.Op.Room})
 		}
 	}

@@ -31,61 +31,35 @@ func (s *State) Closed(q int32) bool { return s.files[q].gone }
 
 // Change applies one change to kqueue q and returns its errno.
 func (s *State) Change(q int32, kev event.Kevent) syscall.Errno {
-	const both, either = event.Enable | event.Disable, event.Add | event.Delete
-	if kev.Filter > event.Read || kev.Filter < event.FS || kev.Flags&^(actions|persistent|event.Receipt|system) != 0 ||
-		kev.Flags&both == both || kev.Flags&either == either {
-		return syscall.EINVAL
-	}
-	x, errno := s.target(kev)
+	l, errno := s.Target(kev)
 	if errno != 0 {
 		return errno
 	}
-	if x.file >= 0 && s.files[x.file].kind == queue && kev.Flags&event.Add != 0 &&
-		(s.reaches(x.file, q) || s.above(q)+s.below(x.file) > depth) {
-		return syscall.ELOOP
-	}
-	if s.Closed(q) {
-		return syscall.EBADF
-	}
-	i := slices.IndexFunc(s.knotes, func(kn knote) bool {
-		return kn.queue == q && kn.ident == kev.Ident && kn.filter == kev.Filter && kn.life == x.life
-	})
-	switch {
-	case i < 0 && kev.Flags&event.Add == 0:
-		return syscall.ENOENT
-	case i < 0:
-		return s.add(q, x, kev)
-	case kev.Flags&event.Delete != 0:
-		s.knotes = slices.Delete(s.knotes, i, i+1)
-		return 0
-	}
-	return s.modify(i, kev)
+	return s.ChangeOf(q, l, kev)
 }
 
-// MayChange reports whether a change may answer errno besides what Change
-// says, because another thread's operation is half done.
-func (s *State) MayChange(kev event.Kevent, errno syscall.Errno) bool {
-	return s.replacedMeanwhile(kev, errno)
-}
-
-// target returns the descriptor that a change speaks of, file -1 if its ident
-// is none, or EBADF, or EINVAL if the file does not have the condition.
-func (s *State) target(kev event.Kevent) (slot, syscall.Errno) {
+// Target begins a change: it finds what the change speaks of, or says at once
+// that it cannot be.
+func (s *State) Target(kev event.Kevent) (l Life, errno syscall.Errno) {
+	const both, either = event.Enable | event.Disable, event.Add | event.Delete
+	if kev.Filter > event.Read || kev.Filter < event.FS || kev.Flags&^(actions|persistent|event.Receipt|system) != 0 ||
+		kev.Flags&both == both || kev.Flags&either == either {
+		return l, syscall.EINVAL
+	}
 	switch kev.Filter {
 	case event.User, event.Timer:
-		return slot{file: -1}, 0
+		return Life{file: -1}, 0
 	case event.Read, event.Write, event.Except, event.Vnode:
 	default:
-		return slot{}, syscall.EINVAL
+		return l, syscall.EINVAL
 	}
-	var x *slot
-	if kev.Ident < 1<<31 {
-		x = s.at(int(kev.Ident))
+	if kev.Ident >= maxOpen {
+		return l, syscall.EBADF
 	}
-	if x == nil {
-		return slot{}, syscall.EBADF
+	if l, errno = s.Find(int(kev.Ident)); errno != 0 {
+		return l, errno
 	}
-	k, ok := s.files[x.file].kind, false
+	k, ok := s.files[l.file].kind, false
 	switch kev.Filter {
 	case event.Read:
 		ok = k != writeEnd
@@ -93,15 +67,45 @@ func (s *State) target(kev event.Kevent) (slot, syscall.Errno) {
 		ok = k == probe || k == writeEnd
 	}
 	if !ok {
-		return slot{}, syscall.EINVAL
+		return l, syscall.EINVAL
 	}
-	return *x, 0
+	return l, 0
 }
+
+// ChangeOf goes on with a change to kqueue q, of what Target has found.
+func (s *State) ChangeOf(q int32, l Life, kev event.Kevent) syscall.Errno {
+	if l.file >= 0 && s.files[l.file].kind == queue && kev.Flags&event.Add != 0 &&
+		(s.reaches(l.file, q) || s.above(q)+s.below(l.file) > depth) {
+		return syscall.ELOOP
+	}
+	if s.Closed(q) {
+		return syscall.EBADF
+	}
+	i := slices.IndexFunc(s.knotes, func(kn knote) bool {
+		return kn.queue == q && kn.ident == kev.Ident && kn.filter == kev.Filter && kn.life == l.life
+	})
+	switch {
+	case i < 0 && kev.Flags&event.Add == 0:
+		return syscall.ENOENT
+	case i < 0 && s.ended(l):
+		return syscall.EBADF
+	case i < 0:
+		return s.add(q, l, kev)
+	case kev.Flags&event.Delete != 0:
+		s.knotes = slices.Delete(s.knotes, i, i+1)
+		return 0
+	}
+	return s.modify(i, kev)
+}
+
+// MayRefuse reports whether ChangeOf may answer EBADF, and change nothing,
+// because another thread is ending the life.
+func (s *State) MayRefuse(l Life) bool { return s.halfEnded(l) }
 
 // add makes a knote, and asks its filter at once: "a condition that already
 // holds is reported".
-func (s *State) add(q int32, x slot, kev event.Kevent) syscall.Errno {
-	kn := knote{queue: q, file: x.file, life: x.life, filter: kev.Filter, ident: kev.Ident, udata: kev.Udata,
+func (s *State) add(q int32, l Life, kev event.Kevent) syscall.Errno {
+	kn := knote{queue: q, file: l.file, life: l.life, filter: kev.Filter, ident: kev.Ident, udata: kev.Udata,
 		keep: kev.Flags & persistent, disabled: kev.Flags&event.Disable != 0}
 	if kev.Filter == event.Timer {
 		kn.keep |= event.Clear

@@ -2,7 +2,6 @@ package spec
 
 import (
 	"slices"
-	"syscall"
 
 	"github.com/kqlab/kqlab/model/event"
 )
@@ -79,11 +78,13 @@ func (s *State) anyNumber(fd int) bool {
 	return s.free&AnyNumber != 0 || fd == s.lowest()
 }
 
-// replacedMeanwhile: a change that names a descriptor while dup2 replaces it may
-// answer EBADF, although the number has always been open. "dup2 onto an fd is a
-// close": the change has found the old life, and finds it closed then.
-func (s *State) replacedMeanwhile(kev event.Kevent, errno syscall.Errno) bool {
-	return errno == syscall.EBADF && slices.ContainsFunc(s.slots, func(x slot) bool { return x.ending && uint64(x.fd) == kev.Ident })
+// halfEnded: a change that has found a descriptor, and comes to a knote of it
+// while another thread is closing it, may be refused or not. "close(fd) removes
+// the knotes of that descriptor number before it returns": when, within the
+// call, it does not say. A number that dup2 gives a new life has been open
+// all the time, and yet answers EBADF then.
+func (s *State) halfEnded(l Life) bool {
+	return slices.ContainsFunc(s.slots, func(x slot) bool { return x.life == l.life && x.ending && !x.reaped })
 }
 
 // doneOrNot: of an operation that has not returned nobody knows whether it has

@@ -142,24 +142,45 @@ func (s *State) pipe(f *file) *file {
 	return f
 }
 
-// device performs Set, ReadPipe or WritePipe. A descriptor that does not stand
-// for the right end is EBADF, one that is no such device EINVAL.
-func (s *State) device(op event.Op) (int64, syscall.Errno) {
-	x := s.at(op.FD)
+// A Life is what a number stood for when somebody looked: they go on with that,
+// whatever becomes of the number.
+type Life struct {
+	life int32
+	file int32 // -1 for what has no descriptor
+}
+
+// Find begins an operation on descriptor fd: it returns its life, or EBADF.
+func (s *State) Find(fd int) (Life, syscall.Errno) {
+	x := s.at(fd)
 	if x == nil {
-		return 0, syscall.EBADF
+		return Life{}, syscall.EBADF
 	}
-	f := &s.files[x.file]
+	return Life{x.life, x.file}, 0
+}
+
+// ended reports whether the knotes of a life have been removed.
+func (s *State) ended(l Life) bool {
+	return l.file >= 0 && !slices.ContainsFunc(s.slots, func(x slot) bool { return x.life == l.life && !x.reaped })
+}
+
+// Act performs Set, ReadPipe or WritePipe on what Find has found, and returns
+// the count of bytes and the errno. What is not the right end of a pipe, or has
+// been released, is EBADF; what is no such device EINVAL.
+func (s *State) Act(l Life, op event.Op) (int64, syscall.Errno) {
+	f := &s.files[l.file]
+	end := f.kind == readEnd || f.kind == writeEnd
 	switch {
 	case op.Call == event.Set && f.kind == probe:
 		f.level = op.N
-		s.post(x.file, 0)
+		s.post(l.file, 0)
 		return 0, 0
+	case op.Call != event.Set && end && f.gone:
+		return 0, syscall.EBADF
 	case op.Call == event.ReadPipe && f.kind == readEnd:
 		return s.read(f, op.N)
 	case op.Call == event.WritePipe && f.kind == writeEnd:
 		return s.write(f, op.N)
-	case op.Call != event.Set && (f.kind == readEnd || f.kind == writeEnd):
+	case op.Call != event.Set && end:
 		return 0, syscall.EBADF
 	}
 	return 0, syscall.EINVAL

@@ -36,7 +36,11 @@ func (s *State) Apply(op event.Op) event.Result {
 		s.Release(life)
 		return event.Result{Errno: errno}
 	case event.Set, event.ReadPipe, event.WritePipe:
-		n, errno := s.device(op)
+		l, errno := s.Find(op.FD)
+		if errno != 0 {
+			return event.Result{Errno: errno}
+		}
+		n, errno := s.Act(l, op)
 		return event.Result{N: n, Errno: errno}
 	case event.Poll:
 		return s.poll(op)

@@ -184,15 +184,19 @@ func TestHalfAClose(t *testing.T) {
 	}
 	q, _ := s.Enter(0)
 	kev := event.Kevent{Filter: event.Read, Ident: 1, Flags: event.Add}
-	if s.MayChange(kev, syscall.EBADF) {
+	old, _ := s.Target(kev)
+	if s.MayRefuse(old) {
 		t.Error("EBADF although nobody closes")
 	}
 	life, errno := s.Unlink(parse(t, "dup2 2 1"))
 	if errno != 0 || life == 0 {
 		t.Fatalf("Unlink = %d, %v", life, errno)
 	}
-	if !s.MayChange(kev, syscall.EBADF) || s.MayChange(kev, syscall.ENOENT) {
-		t.Error("want EBADF, and nothing else, while dup2 is half done")
+	if !s.MayRefuse(old) {
+		t.Error("no EBADF while dup2 is half done")
+	}
+	if now, errno := s.Target(kev); errno != 0 || now == old || s.MayRefuse(now) {
+		t.Errorf("the number has life %v, %v, want a new one that nobody ends", now, errno)
 	}
 	if n := len(s.Deliverable(q)); n != 1 {
 		t.Errorf("%d events before the knotes are removed, want 1", n)
@@ -202,7 +206,10 @@ func TestHalfAClose(t *testing.T) {
 		t.Errorf("%d events after the knotes are removed, want 0", n)
 	}
 	s.Release(life)
-	if s.MayChange(kev, syscall.EBADF) {
-		t.Error("EBADF after dup2 has returned")
+	if errno := s.ChangeOf(q, old, kev); errno != syscall.EBADF {
+		t.Errorf("a change to the old life is %v, want EBADF", errno)
+	}
+	if errno := s.Change(q, kev); errno != 0 {
+		t.Errorf("a change to the new life is %v", errno)
 	}
 }
