@@ -30,6 +30,7 @@ type progress struct {
 	looked  bool  // it has found a descriptor, or not:
 	found   spec.Life
 	errno   syscall.Errno
+	taken   bool // another call has returned the knote meanwhile
 }
 
 func (s state) clone() state { return state{s.Clone(), slices.Clone(s.calls)} }
@@ -160,7 +161,7 @@ func step(s state, p *part, k key, lax laxity) []state {
 	case took:
 		all = s.take(at, p, k, lax)
 	case passed:
-		if lax < noCompleteness && (s.Closed(c.queue) || s.ready(c.queue, k)) {
+		if lax < noCompleteness && (s.Closed(c.queue) || s.ready(c.queue, k)) && !takenMeanwhile(c, p.rec) {
 			return nil
 		}
 	case asleep:
@@ -183,6 +184,13 @@ func step(s state, p *part, k key, lax laxity) []state {
 	}
 	return done
 }
+
+// takenMeanwhile: a call that returns other events may miss a level-triggered one
+// that another call returns at the same time. Completeness is of a call that
+// "ended before anybody else took it": the other scan has put it back to the
+// tail, behind the mark that bounds this one. A call that returns nothing has
+// no such excuse: it has seen an empty list that was not empty.
+func takenMeanwhile(c *progress, r *Record) bool { return c.taken && len(r.Result.Events) > 0 }
 
 // finish ends a call after its last part: all that it has said of changes must
 // be accounted for.
@@ -245,6 +253,9 @@ func (s state) account(at int, p *part, errno syscall.Errno, lax laxity) (out []
 // values are others, or it is not ready, or not there.
 func (s state) take(at int, p *part, k key, lax laxity) (out []state) {
 	q := s.calls[at].queue
+	for i := range s.calls {
+		s.calls[i].taken = s.calls[i].taken || i != at
+	}
 	for _, n := range s.Take(q, p.kev) {
 		out = append(out, state{n, slices.Clone(s.calls)})
 	}
