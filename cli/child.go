@@ -69,7 +69,7 @@ const (
 // try runs the stress test on one strategy in a child process, rounds with
 // seeds seed, seed+1, ... for the given time, or for the given number of
 // rounds if that is not 0. A child that has not ended after the time and a
-// grace for its last round is asked for its stacks and then killed.
+// grace for its last round, or in which no round ends for two of those, is asked for its stacks and then killed.
 func (a *app) try(ctx context.Context, e strategies.Entry, seed uint64, budget time.Duration, rounds int) (*verdict, error) {
 	v := &verdict{Strategy: e.Name, Control: e.Name == control.Name, Seed: seed}
 	exe, err := os.Executable()
@@ -78,7 +78,7 @@ func (a *app) try(ctx context.Context, e strategies.Entry, seed uint64, budget t
 	}
 	deadline := budget + grace
 	if rounds > 0 {
-		deadline = time.Duration(rounds)*grace + budget
+		deadline = 2 * grace // for each round: see below
 	}
 	cmd := exec.Command(exe, childVerb, "--strategy", e.Name, "--seed", fmt.Sprint(seed),
 		"--budget", budget.String(), "--rounds", fmt.Sprint(rounds))
@@ -107,9 +107,17 @@ func (a *app) try(ctx context.Context, e strategies.Entry, seed uint64, budget t
 	hung := false
 	timer := time.NewTimer(deadline)
 	defer timer.Stop()
+	done := report.last()
+wait:
 	select {
 	case err = <-ended:
 	case <-timer.C:
+		// However many rounds there are, one that does not end is a hang.
+		if now := report.last(); rounds > 0 && !bytes.Equal(now, done) {
+			done = now
+			timer.Reset(deadline)
+			goto wait
+		}
 		hung = true
 		cmd.Process.Signal(syscall.SIGQUIT) // prints where all threads are
 		select {
