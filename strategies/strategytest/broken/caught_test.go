@@ -98,7 +98,7 @@ func try(t *testing.T, run, fault string, most int) result {
 		t.Fatal(err)
 	}
 	for i := 1; i <= most; i++ {
-		v, err := caught.Test(exe, run, deadline, variable+"="+fault)
+		v, err := caught.Test(exe, run, true, deadline, variable+"="+fault)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"strings"
 	"time"
 )
 
@@ -40,14 +41,15 @@ func (v Verdict) String() string {
 }
 
 // Test runs tests of a test binary: those that run matches, as go test -run
-// takes it, with -short and the environment variables added to this process's.
-// The error is that it could not be run, or that it failed in a way that says
-// nothing about a fault: nothing matched, it had no reason.
-func Test(binary, run string, deadline time.Duration, env ...string) (Verdict, error) {
+// takes it, and with short as with -short. The variable, NAME=VALUE, is added to
+// the environment of this process. The error is that it could not be run, or
+// that it failed in a way that says nothing about a fault: nothing matched, it
+// had no reason.
+func Test(binary, run string, short bool, deadline time.Duration, variable string) (Verdict, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), deadline)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, binary, "-test.run="+run, "-test.short", "-test.timeout=0")
-	cmd.Env = append(os.Environ(), env...)
+	cmd := exec.CommandContext(ctx, binary, "-test.run="+run, fmt.Sprint("-test.short=", short), "-test.timeout=0")
+	cmd.Env = append(os.Environ(), variable)
 	cmd.WaitDelay = time.Second
 	out, err := cmd.CombinedOutput()
 	v := Verdict{Output: out}
@@ -85,16 +87,20 @@ func judge(out []byte) (How, string) {
 	if line := crash.Find(out); line != nil {
 		return Crash, string(line)
 	}
-	test, why, said := "", "", false
+	test, why, open := "", "", false // open: in a message
 	for line := range bytes.Lines(out) {
 		line = bytes.TrimRight(line, "\n")
 		if m := failed.FindSubmatch(line); m != nil {
 			// What a parent has logged before its part failed is no reason.
-			test, why, said = string(m[1]), "", false
-		} else if m := reason.FindSubmatch(line); m != nil && !said && test != "" {
-			why, said = string(m[1]), true
+			test, why, open = string(m[1]), "", false
+		} else if m := reason.FindSubmatch(line); m != nil && test != "" {
+			why, open = string(m[1]), true
+		} else if open && (why == "" || why[len(why)-1] == ':') {
+			// A message of several lines.
+			why = strings.TrimSpace(why + " " + string(bytes.TrimSpace(line)))
+			continue
 		}
-		if said && deepest(out, test) {
+		if why != "" && why[len(why)-1] != ':' && deepest(out, test) {
 			return Finding, test + ": " + why
 		}
 	}

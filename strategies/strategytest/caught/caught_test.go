@@ -56,7 +56,7 @@ func TestTest(t *testing.T) {
 			if tt.want == caught.Deadline {
 				deadline = time.Second
 			}
-			v, err := caught.Test(exe, tt.run, deadline, variable+"="+tt.act)
+			v, err := caught.Test(exe, tt.run, true, deadline, variable+"="+tt.act)
 			if (err != nil) != tt.fails {
 				t.Fatalf("error %v, want one: %v", err, tt.fails)
 			}
@@ -65,7 +65,7 @@ func TestTest(t *testing.T) {
 			}
 		})
 	}
-	if _, err := caught.Test(exe+" that is not there", "^TestAct$", time.Second); err == nil {
+	if _, err := caught.Test(exe+" that is not there", "^TestAct$", true, time.Second, variable+"=pass"); err == nil {
 		t.Error("a binary that is not there was run")
 	}
 }

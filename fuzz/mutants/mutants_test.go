@@ -1,0 +1,372 @@
+package mutants_test
+
+import (
+	"cmp"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"github.com/kqlab/kqlab/fuzz/mutants"
+	"github.com/kqlab/kqlab/model/device"
+	"github.com/kqlab/kqlab/model/event"
+	"github.com/kqlab/kqlab/model/kqueue"
+	"github.com/kqlab/kqlab/model/machine"
+	"github.com/kqlab/kqlab/strategies"
+	"github.com/kqlab/kqlab/strategies/strategytest"
+	"github.com/kqlab/kqlab/strategies/strategytest/broken"
+	"github.com/kqlab/kqlab/strategies/strategytest/caught"
+	"github.com/kqlab/kqlab/strategies/strategytest/stress"
+)
+
+var (
+	table = flag.Bool("table", false, "try every mutant under every strategy, with the whole suite and with stress: some minutes")
+	only  = flag.String("mutant", "", "try this mutant only")
+)
+
+const (
+	variable   = "KQLAB_MUTANTS_STRATEGY"
+	deadline   = 8 * time.Second
+	budget     = 3 * time.Second // of a stress test, if it does not come to its operations before
+	tries      = 4               // natively a window of some nanoseconds is met by luck
+	operations = 1_000_000       // of all tries of a stress test, at most
+	root       = "../.."
+)
+
+// under are the strategies that mutants are tried under. Boxed has a domain for
+// each object, so that the core never has two at once: most faults show there.
+var under = append(strategies.All, strategies.Entry{Name: "boxed", Doc: "a lock and a box for each object", New: broken.Boxed})
+
+// short is what -short tries: a fault each of the list, of a wakeup and of an
+// end.
+var short = map[string]bool{"limbo": true, "wakeup-before-publish": true, "attach-before-look": true}
+
+// TestCaught builds each mutant and has it caught where it says that it is.
+func TestCaught(t *testing.T) {
+	all := every(t)
+	var mu sync.Mutex
+	var rows []row // guarded by mu
+	t.Run("each", func(t *testing.T) {
+		for _, m := range all {
+			if *only != "" && m.Name != *only {
+				continue
+			}
+			t.Run(m.Name, func(t *testing.T) {
+				if testing.Short() && !short[m.Name] {
+					t.Skip("with -short three mutants are tried: to build one takes seconds")
+				}
+				t.Parallel()
+				r := try(t, m)
+				mu.Lock()
+				defer mu.Unlock()
+				rows = append(rows, r...)
+			})
+		}
+	})
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "mutant\tunder\ttest\tcaught by\ttry\toperations\t")
+	planted, found := 0, 0
+	for _, m := range all {
+		n, hits := 0, 0
+		for _, r := range rows {
+			if r.mutant != m {
+				continue
+			}
+			n++
+			if r.How != "" {
+				hits++
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%8s\t\n", m.Name, r.Under, r.Test, cmp.Or(string(r.How), "no"), r.try, count(r.operations))
+		}
+		if n > 0 && m.Cells != nil {
+			planted++
+			if hits > 0 {
+				found++
+			}
+		}
+	}
+	w.Flush()
+	t.Logf("caught %d of %d planted that native runs are said to reach\n%s", found, planted, b.String())
+	for _, m := range all {
+		switch {
+		case m.Seldom != "":
+			t.Logf("%s: not said to be caught: %s", m.Name, m.Seldom)
+		case m.Equivalent != "":
+			t.Logf("%s: no fault: %s", m.Name, m.Equivalent)
+		case gatedOnly(m):
+			t.Logf("%s: caught only where a filter that blocks forces the interleaving", m.Name)
+		}
+	}
+}
+
+// count is the number of operations in the table; a part of the suite does not
+// count them.
+func count(n int) string {
+	if n == 0 {
+		return "-"
+	}
+	return strconv.Itoa(n)
+}
+
+// TestSound: the core as it is passes wherever a mutant is said to be caught.
+func TestSound(t *testing.T) {
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[mutants.Cell]bool{}
+	for _, m := range every(t) {
+		for _, c := range m.Cells {
+			if c.Package() || seen[c] || testing.Short() && !short[m.Name] {
+				continue // a package's own tests are run with the package
+			}
+			seen[c] = true
+			t.Run(c.Under+"/"+c.Test, func(t *testing.T) {
+				t.Parallel()
+				v, err := caught.Test(exe, pattern(c), false, time.Minute, variable+"="+c.Under+",1")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if v.How != "" {
+					t.Errorf("without a mutant: %v", v)
+				}
+			})
+		}
+	}
+}
+
+// A row is what became of one cell.
+type row struct {
+	mutant *mutants.Mutant
+	mutants.Cell
+	caught.Verdict
+	try        int
+	operations int // of the stress test, all tries together
+}
+
+func every(t *testing.T) []*mutants.Mutant {
+	t.Helper()
+	all, err := mutants.All()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) == 0 {
+		t.Fatal("no mutants")
+	}
+	return all
+}
+
+func gatedOnly(m *mutants.Mutant) bool {
+	for _, c := range m.Cells {
+		if !c.Gated() {
+			return false
+		}
+	}
+	return len(m.Cells) > 0
+}
+
+// A shop builds test binaries with a mutant in them.
+type shop struct {
+	t       *testing.T
+	overlay string
+	built   map[string]string
+}
+
+func newShop(t *testing.T, m *mutants.Mutant) *shop {
+	overlay, err := m.Apply(root, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &shop{t, overlay, map[string]string{}}
+}
+
+// binary returns the test binary of a package, a directory below root.
+func (s *shop) binary(pkg string) string {
+	if b, ok := s.built[pkg]; ok {
+		return b
+	}
+	b := filepath.Join(s.t.TempDir(), "mutant.test")
+	args := []string{"test", "-overlay", s.overlay, "-c", "-o", b}
+	if raceEnabled {
+		args = append(args, "-race")
+	}
+	if out, err := exec.Command("go", append(args, root+"/"+pkg)...).CombinedOutput(); err != nil {
+		s.t.Fatalf("the mutant does not compile: %v\n%s", err, out)
+	}
+	s.built[pkg] = b
+	return b
+}
+
+// try runs the cells of a mutant, each until it is caught; one of them must
+// catch it, since what is left to luck may fail once. One that is not said
+// to be caught is tried all the same, by stress.
+func try(t *testing.T, m *mutants.Mutant) (rows []row) {
+	shop, found := newShop(t, m), false
+	must := map[mutants.Cell]bool{}
+	cells := m.Cells
+	for _, c := range cells {
+		must[c] = true
+	}
+	if m.Cells == nil || *table {
+		for _, e := range under {
+			if !*table && e.Name != "pcpu" {
+				continue // the one with the most interleavings
+			}
+			cells = append(cells, mutants.Cell{Under: e.Name, Test: mutants.Stress})
+			if *table {
+				cells = append(cells, mutants.Cell{Under: e.Name, Test: ""})
+			}
+		}
+	}
+	for _, c := range cells {
+		most := tries
+		if !must[c] && !*table {
+			most = 1
+		}
+		r := row{mutant: m, Cell: c}
+		for r.try = 1; ; r.try++ {
+			var err error
+			limit, pkg := deadline, "fuzz/mutants"
+			switch {
+			case c.Package():
+				pkg = c.Under
+			case c.Test == "":
+				limit = time.Minute // the whole suite
+			}
+			under := fmt.Sprintf("%s=%s,%d", variable, c.Under, r.try)
+			if r.Verdict, err = caught.Test(shop.binary(pkg), pattern(c), c.Package(), limit, under); err != nil {
+				t.Fatal(err)
+			}
+			if all := counted.FindAllSubmatch(r.Output, -1); all != nil {
+				n, _ := strconv.Atoi(string(all[len(all)-1][1]))
+				r.operations += n
+			}
+			if r.How != "" || r.try == most {
+				break
+			}
+		}
+		t.Logf("%v: %v", c, r.Verdict)
+		if m.Equivalent != "" && r.How != "" {
+			t.Errorf("%v caught what is said to be no fault: %v", c, r.Verdict)
+		}
+		found = found || must[c] && r.How != ""
+		rows = append(rows, r)
+	}
+	if m.Cells != nil && !found {
+		t.Errorf("none of %v caught it, each in %d tries", m.Cells, tries)
+	}
+	return rows
+}
+
+var counted = regexp.MustCompile(`(?m)^operations (\d+)$`)
+
+// pattern is what -run takes for a cell's test.
+func pattern(c mutants.Cell) string {
+	test := "TestSuite/" + c.Test
+	switch {
+	case c.Test == "":
+		// The rest is stress, which is a cell of its own, and what asks how
+		// much was met, which is about the suite.
+		return "^TestSuite$/^(contract|transcripts|traps|nested|close)$"
+	case c.Package():
+		test = c.Test
+	case c.Test == mutants.Stress:
+		test = "TestStress"
+	case c.Test == mutants.Sleepers:
+		test = "TestSleepers"
+	}
+	parts := strings.Split(test, "/")
+	for i, p := range parts {
+		parts[i] = "^" + regexp.QuoteMeta(p) + "$"
+	}
+	return strings.Join(parts, "/")
+}
+
+// TestSuite is a child of TestCaught: the conformance suite of a strategy.
+func TestSuite(t *testing.T) {
+	e, _ := strategy(t)
+	strategytest.Run(t, e.New)
+}
+
+// TestStress is a child of TestCaught: the stress test of a strategy, with seeds
+// that follow from the number of the try.
+func TestStress(t *testing.T) {
+	e, try := strategy(t)
+	end := time.Now().Add(budget)
+	done := 0
+	for seed := uint64(try) * 1000; done < operations/tries && time.Now().Before(end); seed++ {
+		r, err := stress.Run(stress.Options{New: e.New, Strategy: e.Name, Seed: seed})
+		done += r.Operations
+		fmt.Println("operations", done)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestSleepers is a child of TestCaught: two threads sleep in a queue, one of
+// them until its time is over; what is triggered after that is the other's.
+func TestSleepers(t *testing.T) {
+	e, _ := strategy(t)
+	m := machine.Native(2)
+	k := kqueue.New(m, e.New(m))
+	device.Install(k)
+	var q *kqueue.Queue
+	m.Go("setup", 0, func(td *machine.Thread) {
+		q = k.NewQueue(td, nil)
+		add := event.Kevent{Ident: 1, Filter: event.User, Flags: event.Add | event.Clear}
+		if _, err := q.Kevent(td, []event.Kevent{add}, nil, 0); err != nil {
+			t.Errorf("%v: %v", add, err)
+		}
+	})
+	if err := m.Run(); err != nil {
+		t.Fatal(err)
+	}
+	m.Go("waits", 0, func(td *machine.Thread) {
+		if n, err := q.Kevent(td, nil, make([]event.Kevent, 1), kqueue.Forever); n != 1 || err != nil {
+			t.Errorf("the sleeper without a timeout: %d, %v, want one event", n, err)
+		}
+	})
+	m.Go("leaves", 1, func(td *machine.Thread) {
+		if n, err := q.Kevent(td, nil, make([]event.Kevent, 1), 50*time.Millisecond); n != 0 || err != nil {
+			t.Errorf("the sleeper with a timeout: %d, %v, want none", n, err)
+		}
+		trigger := event.Kevent{Ident: 1, Filter: event.User, Fflags: event.NoteTrigger}
+		if _, err := q.Kevent(td, []event.Kevent{trigger}, nil, 0); err != nil {
+			t.Errorf("%v: %v", trigger, err)
+		}
+	})
+	if err := m.Run(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// strategy returns the strategy that a child is to use, and the number of its
+// try.
+func strategy(t *testing.T) (e strategies.Entry, try int) {
+	value := os.Getenv(variable)
+	if value == "" {
+		t.Skip("runs in a process of its own, started by TestCaught")
+	}
+	name, number, _ := strings.Cut(value, ",")
+	try, err := strconv.Atoi(number)
+	if err != nil {
+		t.Fatalf("%s=%q: want STRATEGY,TRY", variable, value)
+	}
+	for _, e := range under {
+		if e.Name == name {
+			return e, try
+		}
+	}
+	t.Fatalf("%s=%q: no such strategy", variable, value)
+	return e, 0
+}

@@ -1,0 +1,146 @@
+package mutants_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/kqlab/kqlab/fuzz/mutants"
+)
+
+// TestApply: every patch fits the core as it is, and says something that can be
+// checked.
+func TestApply(t *testing.T) {
+	known := map[string]bool{}
+	for _, e := range under {
+		known[e.Name] = true
+	}
+	for _, m := range every(t) {
+		overlay, err := m.Apply(root, t.TempDir())
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		text, err := os.ReadFile(overlay)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var o struct{ Replace map[string]string }
+		if err := json.Unmarshal(text, &o); err != nil {
+			t.Fatal(err)
+		}
+		if len(o.Replace) == 0 {
+			t.Errorf("%s: the overlay replaces nothing", m.Name)
+		}
+		for from, to := range o.Replace {
+			before, err1 := os.ReadFile(from)
+			after, err2 := os.ReadFile(to)
+			if err1 != nil || err2 != nil || string(before) == string(after) {
+				t.Errorf("%s: %s is the same with the patch (%v, %v)", m.Name, from, err1, err2)
+			}
+		}
+		for _, c := range m.Cells {
+			if !c.Package() && !known[c.Under] {
+				t.Errorf("%s: caught: no strategy %q", m.Name, c.Under)
+			}
+		}
+	}
+}
+
+const patch = `what: the second step is left out
+caught: giant stress
+--- core/steps.go
+@@ f
+ 	first()
+-	second()
+ }
+`
+
+// TestStale: a patch that does not fit any more names the file, and the line
+// that it expected.
+func TestStale(t *testing.T) {
+	for _, tt := range []struct{ name, core, want string }{
+		{"changed", "func f() {\n\tfirst()\n\tnext()\n}\n", `testdata/second.patch:6: core/steps.go has, after line 2, no line "\tsecond()"`},
+		{"gone", "func g() {\n}\n", `testdata/second.patch:5: core/steps.go has no line "\tfirst()"`},
+		{"twice", strings.Repeat("func f() {\n\tfirst()\n\tsecond()\n}\n", 2), `testdata/second.patch:5: core/steps.go has these lines twice, at line 2 and at line 6`},
+		{"no file", "", `testdata/second.patch:3: open `},
+		{"fits", "func f() {\n\tfirst()\n\tsecond()\n}\n", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			root := t.TempDir()
+			if err := os.Mkdir(filepath.Join(root, "core"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if tt.core != "" {
+				if err := os.WriteFile(filepath.Join(root, "core", "steps.go"), []byte(tt.core), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			m, err := mutants.Parse("testdata/second.patch", patch)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = m.Apply(root, t.TempDir())
+			switch {
+			case tt.want == "" && err != nil:
+				t.Errorf("%v, want no error", err)
+			case tt.want != "" && (err == nil || !strings.HasPrefix(err.Error(), tt.want)):
+				t.Errorf("%v\nwant %s", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestParse(t *testing.T) {
+	for _, tt := range []struct{ name, text, want string }{
+		{"empty", "", "x.patch:0: the patch changes no file: want a line --- PATH"},
+		{"head", "what\n", `x.patch:1: "what": want KEY: VALUE, or --- PATH`},
+		{"key", "whta: a\n", `x.patch:1: "whta": want what, bug, caught, seldom or equivalent`},
+		{"twice", "what: a\nwhat: b\n", "x.patch:2: what is given twice"},
+		{"blank", "what:  \n", "x.patch:1: what is empty"},
+		{"cell", "caught: giant\n", `x.patch:1: caught: "giant": want STRATEGY TEST, or PACKAGE TEST`},
+		{"verdict", "what: a\n--- b.go\n@@\n-c\n", "x.patch:4: want one of caught:, seldom: and equivalent:, have 0"},
+		{"verdicts", "what: a\nseldom: b\nequivalent: c\n--- b.go\n@@\n-c\n", "x.patch:6: want one of caught:, seldom: and equivalent:, have 2"},
+		{"path", "what: a\n--- ../b.go\n", `x.patch:2: file "../b.go": want a path below the module, as model/kqueue/scan.go`},
+		{"no hunk", "what: a\n--- b.go\n-c\n", `x.patch:3: "-c": want a line that begins with @@`},
+		{"no hunks", "what: a\n--- b.go\n", "x.patch:2: no hunk for b.go"},
+		{"only new", "what: a\n--- b.go\n@@\n+c\n", "x.patch:4: a hunk for b.go without a line that the file has"},
+		{"line", "what: a\n--- b.go\n@@\n*c\n", `x.patch:4: "*c": want a line that begins with a space, - or +`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := mutants.Parse("x.patch", tt.text)
+			if err == nil || err.Error() != tt.want {
+				t.Errorf("%v\nwant %s", err, tt.want)
+			}
+		})
+	}
+}
+
+// FuzzParse: no text makes Parse panic, its errors name the patch and a line,
+// and what it accepts can be tried on any file.
+func FuzzParse(f *testing.F) {
+	f.Add(patch, "func f() {\n\tfirst()\n\tsecond()\n}\n")
+	f.Add("what: a\nequivalent: b\n--- c.go\n@@\n\n-d\n+e\n@@\n e", "\nd\n")
+	f.Add("caught: a b c\n", "")
+	f.Fuzz(func(t *testing.T, text, core string) {
+		m, err := mutants.Parse("x.patch", text)
+		if err != nil {
+			if !strings.HasPrefix(err.Error(), "x.patch:") {
+				t.Errorf("%v: names no line", err)
+			}
+			return
+		}
+		if m.What == "" || m.Cells == nil && m.Seldom == "" && m.Equivalent == "" {
+			t.Errorf("%+v was accepted", m)
+		}
+		for _, name := range m.Files() {
+			if out, err := m.Patched(name, core); err != nil && !strings.HasPrefix(err.Error(), "testdata/") {
+				t.Errorf("%v: names no patch", err)
+			} else if err == nil && core == "" && out == "" {
+				t.Errorf("%s: an empty file has lines", name)
+			}
+		}
+	})
+}
