@@ -56,19 +56,32 @@ func (r *Report) verify() {
 //	                            read 1: EAGAIN
 //	writes: 5
 //
-// The specification knows it as one step, and would call that impossible.
+// The making of a pipe has two steps as well, a descriptor each, and the first
+// may be closed before there is the second. The specification knows these
+// operations as one step, and would call that impossible.
 func overtaken(h linearizability.History) (op, end *linearizability.Record) {
 	for i := range h {
 		op := &h[i]
+		a := op.Op.FD
+		b := a
 		switch op.Op.Call {
 		default:
 			continue
+		case event.MakePipe:
+			a, b = int(op.Result.N), int(op.Result.N2)
 		case event.Set, event.ReadPipe, event.WritePipe:
 		}
 		for j := range h {
 			end := &h[j]
-			ends := end.Op.Call == event.Close && end.Op.FD == op.Op.FD || end.Op.Call == event.Dup2 && end.Op.To == op.Op.FD
-			if ends && !before(op, end) && !before(end, op) {
+			fd := end.Op.FD
+			switch end.Op.Call {
+			default:
+				continue
+			case event.Close:
+			case event.Dup2:
+				fd = end.Op.To
+			}
+			if (fd == a || fd == b) && !before(op, end) && !before(end, op) {
 				return op, end
 			}
 		}

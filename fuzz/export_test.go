@@ -1,0 +1,4 @@
+package fuzz
+
+// Overtaken is for the tests, which stand outside.
+var Overtaken = overtaken
