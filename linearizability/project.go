@@ -18,10 +18,24 @@ type key struct {
 	filter event.Filter
 }
 
-func (k key) String() string { return fmt.Sprintf("%v %d on kqueue %d", k.filter, k.ident, k.queue) }
+// none is in a key that names no knote: descriptors that no knote watches are
+// checked by themselves, and so is a kqueue without knotes.
+const none = -1
+
+func (k key) String() string {
+	switch {
+	case k.queue == none:
+		return fmt.Sprintf("descriptor %d", k.ident)
+	case k.filter == 0:
+		return fmt.Sprintf("kqueue %d", k.queue)
+	}
+	return fmt.Sprintf("%v %d on kqueue %d", k.filter, k.ident, k.queue)
+}
 
 // tied reports whether the knote's ident is a descriptor.
-func (k key) tied() bool { return k.filter != event.User && k.filter != event.Timer }
+func (k key) tied() bool {
+	return k.queue == none || k.filter != event.User && k.filter != event.Timer && k.filter != 0
+}
 
 func (k key) is(kev event.Kevent) bool { return kev.Ident == k.ident && kev.Filter == k.filter }
 
@@ -145,15 +159,40 @@ func newPlan(h History) *plan {
 			}
 		}
 	}
+	p.cover(keys)
 	p.keys = slices.SortedFunc(maps.Keys(keys), func(a, b key) int {
 		return cmp.Or(cmp.Compare(a.queue, b.queue), cmp.Compare(a.ident, b.ident), cmp.Compare(b.filter, a.filter))
 	})
 	return p
 }
 
+// cover adds keys for what no knote has to do with.
+func (p *plan) cover(keys map[key]bool) {
+	seen := map[int]bool{}
+	for k := range keys {
+		seen[k.queue] = true
+		if k.tied() && k.ident < 1<<31 {
+			seen[p.groups.of(int(k.ident))] = true
+		}
+	}
+	for _, r := range p.h {
+		fd := r.Op.FD
+		if r.Op.Call == event.Kqueue || r.Op.Call == event.MakePipe || r.Op.Call == event.MakeProbe {
+			fd = int(r.Result.N)
+		}
+		if g := p.groups.of(fd); g < 0 || seen[g] || r.Result.Pending {
+			continue
+		} else if seen[g] = true; p.queues[g] {
+			keys[key{queue: g}] = true
+		} else {
+			keys[key{queue: none, ident: uint64(g)}] = true
+		}
+	}
+}
+
 // nested reports whether a knote may watch a kqueue.
 func (p *plan) nested(k key) bool {
-	return k.filter == event.Read && k.ident < 1<<31 && p.queues[p.groups.of(int(k.ident))]
+	return k.queue != none && k.filter == event.Read && k.ident < 1<<31 && p.queues[p.groups.of(int(k.ident))]
 }
 
 // project returns the steps that knote k sees of the history.
