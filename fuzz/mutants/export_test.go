@@ -1,19 +1,14 @@
 package mutants
 
-// Files returns the names of the files that m patches.
-func (m *Mutant) Files() (names []string) {
-	for _, f := range m.files {
-		names = append(names, f.name)
-	}
-	return names
-}
+// Files returns how many times m patches a file.
+func (m *Mutant) Files() int { return len(m.files) }
 
-// Patched applies to text what m does to the named file.
-func (m *Mutant) Patched(name, text string) (string, error) {
-	for _, f := range m.files {
-		if f.name == name {
-			return f.apply(m.patch(), text)
-		}
+// Patched applies to text what m does to file i, and says how many lines more
+// it should have then.
+func (m *Mutant) Patched(i int, text string) (out string, grows int, err error) {
+	for _, h := range m.files[i].hunks {
+		grows += len(h.new) - len(h.old)
 	}
-	return text, nil
+	out, err = m.files[i].apply(m.patch(), text)
+	return out, grows, err
 }

@@ -27,10 +27,7 @@ import (
 	"github.com/kqlab/kqlab/strategies/strategytest/stress"
 )
 
-var (
-	table = flag.Bool("table", false, "try every mutant under every strategy, with the whole suite and with stress: some minutes")
-	only  = flag.String("mutant", "", "try this mutant only")
-)
+var table = flag.Bool("table", false, "try every mutant under every strategy, with the whole suite and with stress: some minutes")
 
 const (
 	variable   = "KQLAB_MUTANTS_STRATEGY"
@@ -56,9 +53,6 @@ func TestCaught(t *testing.T) {
 	var rows []row // guarded by mu
 	t.Run("each", func(t *testing.T) {
 		for _, m := range all {
-			if *only != "" && m.Name != *only {
-				continue
-			}
 			t.Run(m.Name, func(t *testing.T) {
 				if testing.Short() && !short[m.Name] {
 					t.Skip("with -short three mutants are tried: to build one takes seconds")
@@ -229,7 +223,7 @@ func try(t *testing.T, m *mutants.Mutant) (rows []row) {
 	}
 	for _, c := range cells {
 		most := tries
-		if !must[c] && !*table {
+		if !must[c] && (!*table || c.Test == "") {
 			most = 1
 		}
 		r := row{mutant: m, Cell: c}
@@ -243,7 +237,7 @@ func try(t *testing.T, m *mutants.Mutant) (rows []row) {
 				limit = time.Minute // the whole suite
 			}
 			under := fmt.Sprintf("%s=%s,%d", variable, c.Under, r.try)
-			if r.Verdict, err = caught.Test(shop.binary(pkg), pattern(c), c.Package(), limit, under); err != nil {
+			if r.Verdict, err = caught.Test(shop.binary(pkg), pattern(c), c.Package() || c.Test == "", limit, under); err != nil {
 				t.Fatal(err)
 			}
 			if all := counted.FindAllSubmatch(r.Output, -1); all != nil {

@@ -45,6 +45,11 @@ func Parse(name, text string) (*Mutant, error) {
 			if after == "" || path.IsAbs(after) || path.Clean(after) != after || strings.HasPrefix(after, "..") {
 				return wrong("file %q: want a path below the module, as model/kqueue/scan.go", after)
 			}
+			for _, f := range m.files {
+				if f.name == after {
+					return wrong("file %s again, as in line %d: want its hunks together", after, f.line)
+				}
+			}
 			m.files = append(m.files, file{name: after, line: n})
 			continue
 		}

@@ -104,6 +104,7 @@ func TestParse(t *testing.T) {
 		{"verdict", "what: a\n--- b.go\n@@\n-c\n", "x.patch:4: want one of caught:, seldom: and equivalent:, have 0"},
 		{"verdicts", "what: a\nseldom: b\nequivalent: c\n--- b.go\n@@\n-c\n", "x.patch:6: want one of caught:, seldom: and equivalent:, have 2"},
 		{"path", "what: a\n--- ../b.go\n", `x.patch:2: file "../b.go": want a path below the module, as model/kqueue/scan.go`},
+		{"file twice", "what: a\n--- b.go\n@@\n-c\n--- b.go\n", "x.patch:5: file b.go again, as in line 2: want its hunks together"},
 		{"no hunk", "what: a\n--- b.go\n-c\n", `x.patch:3: "-c": want a line that begins with @@`},
 		{"no hunks", "what: a\n--- b.go\n", "x.patch:2: no hunk for b.go"},
 		{"only new", "what: a\n--- b.go\n@@\n+c\n", "x.patch:4: a hunk for b.go without a line that the file has"},
@@ -135,11 +136,14 @@ func FuzzParse(f *testing.F) {
 		if m.What == "" || m.Cells == nil && m.Seldom == "" && m.Equivalent == "" {
 			t.Errorf("%+v was accepted", m)
 		}
-		for _, name := range m.Files() {
-			if out, err := m.Patched(name, core); err != nil && !strings.HasPrefix(err.Error(), "testdata/") {
-				t.Errorf("%v: names no patch", err)
-			} else if err == nil && core == "" && out == "" {
-				t.Errorf("%s: an empty file has lines", name)
+		for i := range m.Files() {
+			out, grows, err := m.Patched(i, core)
+			if err != nil {
+				if !strings.HasPrefix(err.Error(), "testdata/x.patch:") {
+					t.Errorf("%v: names no line", err)
+				}
+			} else if got := strings.Count(out, "\n") - strings.Count(core, "\n"); got != grows {
+				t.Errorf("the patch adds %d lines, the file has %d more", grows, got)
 			}
 		}
 	})
