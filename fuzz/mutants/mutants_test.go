@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -79,7 +80,7 @@ func TestCaught(t *testing.T) {
 			if r.How != "" {
 				hits++
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%8s\t\n", m.Name, r.Under, r.Test, cmp.Or(string(r.How), "no"), r.try, count(r.operations))
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%8s\t\n", m.Name, r.Under, cmp.Or(r.Test, "suite"), cmp.Or(string(r.How), "no"), r.try, count(r.operations))
 		}
 		if n > 0 && m.Cells != nil {
 			planted++
@@ -91,13 +92,16 @@ func TestCaught(t *testing.T) {
 	w.Flush()
 	t.Logf("caught %d of %d planted that native runs are said to reach\n%s", found, planted, b.String())
 	for _, m := range all {
+		if !slices.ContainsFunc(rows, func(r row) bool { return r.mutant == m }) {
+			continue
+		}
 		switch {
 		case m.Seldom != "":
 			t.Logf("%s: not said to be caught: %s", m.Name, m.Seldom)
 		case m.Equivalent != "":
 			t.Logf("%s: no fault: %s", m.Name, m.Equivalent)
 		case gatedOnly(m):
-			t.Logf("%s: caught only where a filter that blocks forces the interleaving", m.Name)
+			t.Logf("%s: to be relied on only where a filter that blocks forces the interleaving, in a gated transcript", m.Name)
 		}
 	}
 }
@@ -248,7 +252,7 @@ func try(t *testing.T, m *mutants.Mutant) (rows []row) {
 				break
 			}
 		}
-		t.Logf("%v: %v", c, r.Verdict)
+		t.Logf("%s %s: %v", c.Under, cmp.Or(c.Test, "suite"), r.Verdict)
 		if m.Equivalent != "" && r.How != "" {
 			t.Errorf("%v caught what is said to be no fault: %v", c, r.Verdict)
 		}
