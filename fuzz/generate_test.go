@@ -1,6 +1,7 @@
 package fuzz_test
 
 import (
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -200,7 +201,17 @@ func TestConcurrent(t *testing.T) {
 	}
 }
 
+// seeds adds bytes that scripts are drawn from.
+func seeds(f *testing.F) {
+	for seed := range byte(8) {
+		b := make([]byte, 4096)
+		rand.NewChaCha8([32]byte{seed}).Read(b)
+		f.Add(b)
+	}
+}
+
 func FuzzConcurrent(f *testing.F) {
+	seeds(f)
 	f.Fuzz(rapid.MakeFuzz(func(t *rapid.T) {
 		var once sync.Once
 		s := fuzz.Concurrent().Draw(t, "script")
@@ -211,6 +222,7 @@ func FuzzConcurrent(f *testing.F) {
 }
 
 func FuzzSequential(f *testing.F) {
+	seeds(f)
 	f.Fuzz(rapid.MakeFuzz(func(t *rapid.T) {
 		s := fuzz.Sequential().Draw(t, "script")
 		for _, e := range strategies.All {
