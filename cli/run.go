@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -19,6 +20,7 @@ func (a *app) runVerb() *cobra.Command {
 	var strategy, out string
 	var seed uint64
 	var rounds int
+	var shrink time.Duration
 	cmd := &cobra.Command{
 		Use:   "run SCRIPT",
 		Short: "run one concurrent script and show what happened, a column a thread",
@@ -28,7 +30,8 @@ going down. Go's documentation of package fuzz/script describes the format.
 
 Each round has an interleaving of its own, which is not in the seed. Rounds end
 with the first finding; that round is shown, or else the last. What is found is
-saved too, as a script with its history in comments.
+saved too, as a script with its history in comments; with --shrink a smaller
+script that is wrong in the same way is looked for, and shown instead.
 
 The script runs in this process, which a strategy that corrupts memory may crash.
 
@@ -36,7 +39,8 @@ Exit status: 0 no finding; 1 the strategy is wrong; 2 bad usage, or a script tha
 does not parse; 130 interrupted.`,
 		Example: a.examples(
 			"run two.kq --strategy pcpu                 once",
-			"run two.kq --strategy pcpu --rounds 10000  until something is wrong"),
+			"run two.kq --strategy pcpu --rounds 10000  until something is wrong",
+			"run failures/x.kq --strategy none --rounds 10000 --shrink 10s"),
 		Args: cobra.ArbitraryArgs,
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -50,6 +54,9 @@ does not parse; 130 interrupted.`,
 		if strategy == "" {
 			return usage(verb, "no strategy named: run needs --strategy, one of those that list prints")
 		}
+		if shrink < 0 || shrink > 24*time.Hour {
+			return usage(verb, "--shrink %v: want 0s to 24h", shrink)
+		}
 		found, err := a.find(verb, []string{strategy})
 		if err != nil {
 			return err
@@ -61,19 +68,28 @@ does not parse; 130 interrupted.`,
 		if cmd.Flags().Changed("seed") {
 			s.Seed = seed
 		}
+		o := fuzz.Options{New: found[0].New, Strategy: strategy}
 		var r *fuzz.Report
+		var wrong error
 		round := 0
 		for round < rounds && (r == nil || r.Finding == nil) && cmd.Context().Err() == nil {
-			r = fuzz.Run(s, fuzz.Options{New: found[0].New, Strategy: strategy})
+			r = fuzz.Run(s, o)
 			round++
 		}
 		if r == nil {
 			return errInterrupted
 		}
+		if r.Finding != nil {
+			wrong = a.wrongRun(r, found[0], out)
+			if shrink > 0 {
+				r = fuzz.Shrink(r, o, shrinkTries, time.Now().Add(shrink))
+				wrong = a.wrongRun(r, found[0], out)
+			}
+		}
 		fmt.Fprintf(a.stdout, "%s under %s, seed %d, round %s of %s\n", filepath.Base(args[0]), strategy, s.Seed, commas(round), commas(rounds))
 		printLanes(a.stdout, r, newPaint(a.stdout))
-		if r.Finding != nil {
-			return a.wrongRun(r, found[0], out)
+		if wrong != nil {
+			return wrong
 		}
 		if round < rounds {
 			return errInterrupted
@@ -84,9 +100,13 @@ does not parse; 130 interrupted.`,
 	f.StringVar(&strategy, "strategy", "", "strategy to run it under")
 	f.Uint64Var(&seed, "seed", 0, "in place of the script's own: draws how long finite waits are")
 	f.IntVar(&rounds, "rounds", 1, "how often to run it, until something is wrong")
+	f.DurationVar(&shrink, "shrink", 0, "how long to look for a smaller script, if something is wrong")
 	f.StringVar(&out, "out", "failures", "folder for what is found")
 	return cmd
 }
+
+// shrinkTries is how often a smaller script is run before it is taken for right.
+const shrinkTries = 50
 
 // wrongRun saves a report with a finding, and says so.
 func (a *app) wrongRun(r *fuzz.Report, e strategies.Entry, folder string) error {

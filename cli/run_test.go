@@ -123,6 +123,11 @@ func TestRunFinds(t *testing.T) {
 		t.Errorf("what was saved: status %d, %s%s", status, stdout, stderr)
 	}
 
+	status, stdout, _ = kqlab(t, "run", "wakes.kq", "--strategy", "crashing", "--out", "small", "--shrink", "2s")
+	if saved, err := filepath.Glob("small/crashing-*.kq"); status != cli.ExitWrong || err != nil || len(saved) != 2 || strings.Contains(stdout, "set 1 5") {
+		t.Errorf("status %d, saved %v, %v, want two scripts, and the smaller shown:\n%s", status, saved, err, stdout)
+	}
+
 	write(t, "file", "")
 	status, _, stderr = kqlab(t, "run", "wakes.kq", "--strategy", "crashing", "--out", "file")
 	if status != cli.ExitWrong || !strings.Contains(stderr, "is wrong") {
@@ -143,6 +148,7 @@ func TestRunBadUsage(t *testing.T) {
 		{"run . --strategy giant", "is a directory"},
 		{"run wrong.kq --strategy giant", `wrong.kq:2:3: call "closes": want kqueue, pipe`},
 		{"run wakes.kq --strategy giant --rounds 0", "--rounds 0: want 1 to"},
+		{"run wakes.kq --strategy giant --shrink -1s", "--shrink -1s: want 0s to 24h"},
 		{"run wakes.kq --strategy giant --seed x", `--seed "x": want a whole number`},
 	} {
 		status, stdout, stderr := kqlab(t, strings.Fields(c.args)...)
