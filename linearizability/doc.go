@@ -9,7 +9,8 @@
 // that timed out among them), "was asleep at the end". A close becomes "number
 // free", "knotes gone", "file released". A projection is right if all its steps
 // can be put in one order that the specification allows, each inside its call
-// and after the step before it. The search is porcupine's.
+// and after the step before it. One order is guessed; where the guess is wrong
+// porcupine searches.
 //
 // That a thread sleeps at the end is a step after all others, so a lost wakeup
 // is found without a clock: there the knote must have nothing to deliver.

@@ -180,3 +180,25 @@ func record(s strategies.Entry, seed uint64) linearizability.History {
 	}
 	return h
 }
+
+// What a check costs an operation, of histories as the core makes them.
+func BenchmarkCheck(b *testing.B) {
+	var all []linearizability.History
+	for seed := range uint64(100) {
+		all = append(all, record(strategies.All[0], seed))
+	}
+	ops, n, projections, searched := 0, 0, 0, 0
+	for b.Loop() {
+		h := all[n%len(all)]
+		n++
+		ops += len(h)
+		r := linearizability.Check(h, linearizability.Options{})
+		if r.Verdict != linearizability.OK {
+			b.Fatal(r)
+		}
+		projections += r.Projections
+		searched += r.Searched
+	}
+	b.ReportMetric(100*float64(searched)/float64(projections), "%searched")
+	b.ReportMetric(float64(ops)/b.Elapsed().Seconds(), "operations/s")
+}

@@ -181,6 +181,13 @@ func TestKernelAgrees(t *testing.T) {
 	}
 }
 
+// The same, guided by what of the core a run reaches.
+func FuzzKernelAgrees(f *testing.F) {
+	f.Fuzz(rapid.MakeFuzz(func(t *rapid.T) {
+		agree(t, rapid.SampledFrom(strategies.All).Draw(t, "strategy"), rapid.Bool().Draw(t, "timers"))
+	}))
+}
+
 func agree(t *rapid.T, s strategies.Entry, timers bool) {
 	k := newKernel(s)
 	defer k.end()
