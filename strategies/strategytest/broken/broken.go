@@ -16,7 +16,7 @@ type Fault struct {
 	strategies.Entry
 
 	// Trap is the test of the conformance suite that is made for such a fault,
-	// by its path below strategytest.Run. It catches it alone.
+	// by its path below strategytest.Run. In some tries it catches it alone.
 	Trap string
 
 	// Seldom says why package stress catches it natively only once in some
