@@ -47,8 +47,8 @@ type momentKind int
 const (
 	returns momentKind = iota // first, of those at one instant
 	calls
-	asleep
-	whole // a call and its return
+	pending // a call that did not return
+	whole   // a call and its return
 )
 
 func newLanes(r *fuzz.Report, p paint) *lanes {
@@ -68,8 +68,8 @@ func newLanes(r *fuzz.Report, p paint) *lanes {
 		}
 		at := moment{rec.Call - start, rec.Thread - 1, calls, rec.Op.String()}
 		if rec.Result.Pending {
-			at.kind = asleep
-			at.text += " … asleep"
+			at.kind = pending
+			at.text += " … pending"
 			d.moments = append(d.moments, at)
 			continue
 		}
@@ -122,7 +122,7 @@ func (d *lanes) moment(w io.Writer, m moment) {
 	case returns:
 		sign, below = "└ ", "  "
 		color = d.p.green
-	case asleep:
+	case pending:
 		sign, below = "┌ ", "│ "
 		color = d.p.bold
 	}
@@ -151,7 +151,7 @@ func (d *lanes) moment(w io.Writer, m moment) {
 		}
 		fmt.Fprintln(w, strings.TrimRight(line, " "))
 	}
-	d.open[m.lane] = m.kind == calls || m.kind == asleep
+	d.open[m.lane] = m.kind == calls || m.kind == pending
 }
 
 // answer is what a call has answered, in few words.

@@ -111,7 +111,7 @@ func (c *caller) poll(td *machine.Thread, op *event.Op) event.Result {
 	switch op.Wait {
 	case event.Finite:
 		// Short ones race with what the other threads do, long ones let them win.
-		timeout = time.Microsecond << c.rng.IntN(11)
+		timeout = time.Microsecond << c.rng.IntN(8)
 	case event.Forever:
 		timeout = kqueue.Forever
 	}
