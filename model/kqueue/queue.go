@@ -84,6 +84,9 @@ func Activate(td *machine.Thread, kn *Knote) {
 		if q.asleep != 0 {
 			td.Wakeup(&q.waiters)
 		}
+		if q.claims != 0 { // what they wait for may take long, and this is here
+			td.Wakeup(&q.settled)
+		}
 	}
 }
 

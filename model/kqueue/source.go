@@ -121,7 +121,7 @@ func (s *Source) Post(td *machine.Thread, hint int64) {
 			continue
 		}
 		if q := kn.q; q.place == s.place && q.watched.Load(td) == 0 {
-			if q.asleep == 0 && kn.link.enlist() {
+			if q.asleep|q.claims == 0 && kn.link.enlist() {
 				q.ready.append(kn)
 				q.n++
 			} else {
