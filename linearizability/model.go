@@ -124,7 +124,7 @@ func step(s state, p *part, k key, lax laxity) []state {
 	switch p.does {
 	case unlink:
 		var errno syscall.Errno
-		if c.life, errno = s.Unlink(p.rec.Op); errno != 0 {
+		if c.life, errno = s.Unlink(p.rec.Op); errno != 0 && lax < laxities {
 			return nil
 		}
 		all[0] = s
@@ -136,7 +136,7 @@ func step(s state, p *part, k key, lax laxity) []state {
 		all[0] = s
 	case enter:
 		q, errno := s.Enter(p.rec.Op.FD)
-		if errno != 0 && p.rec.Result.Errno != errno {
+		if errno != 0 && p.rec.Result.Errno != errno && lax < laxities {
 			return nil
 		}
 		c.queue, c.over = q, errno != 0
@@ -169,7 +169,9 @@ func step(s state, p *part, k key, lax laxity) []state {
 			return nil
 		}
 	case leave:
-		if p.rec.Result.Errno == syscall.EBADF && !c.over && !s.Closed(c.queue) && len(p.rec.Op.Changes) == 0 {
+		// Without changes there is nothing to fail but the kqueue itself.
+		errno := p.rec.Result.Errno
+		if lax < laxities && errno != 0 && len(p.rec.Op.Changes) == 0 && (errno != syscall.EBADF || !c.over && !s.Closed(c.queue)) {
 			return nil
 		}
 	}

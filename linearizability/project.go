@@ -282,7 +282,8 @@ func (p *plan) poll(k key, r *Record, weak bool) []part {
 	case len(r.Result.Events) < r.Op.Room && !weak:
 		parts = append(parts, part{does: passed})
 	}
-	if len(parts) == 1 || len(parts) == 2 && parts[1].does == leave && r.Result.Errno == 0 {
+	// That it has found the kqueue says something only if it may be closed.
+	if !p.ends[k.queue] && (len(parts) == 1 || len(parts) == 2 && parts[1].does == leave && r.Result.Errno == 0) {
 		return nil
 	}
 	return parts
