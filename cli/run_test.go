@@ -42,7 +42,7 @@ func TestRunShowsLanes(t *testing.T) {
 		"wakes.kq under pcpu, seed 9, round 3 of 3\n  A sleeper is woken.\n",
 		"\n  setup  kqueue → 0\n         probe → 1\n",
 		"thread 1, cpu 0   ", "thread 2, cpu 1\n",
-		"kevent 0 room=1 wait=forever", "set 1 5 → ok", "data=5",
+		"kevent 0 room=1 wait=forever", "set 1 5", "data=5",
 		"\nno finding in 5 operations\n",
 	} {
 		if !strings.Contains(stdout, s) {
