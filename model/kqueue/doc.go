@@ -36,8 +36,8 @@
 //     on nothing, calls no filter, and drops the dead.
 //  6. Visits. Who posts to a watched queue visits it after it has left the
 //     source, before it returns or waits.
-//  7. Claims. A knote leaves the ready list only after its evaluation. With room
-//     left a scan waits for what others have claimed.
+//  7. Claims. A knote leaves the ready list only after its evaluation. A scan that
+//     has found nothing waits for what others have claimed, and for news.
 //  8. Ends are committed once, in the source's half, at the step that the user
 //     sees, and cleaned once, by whoever committed. All who must see the end of
 //     it wait for done.

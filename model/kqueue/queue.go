@@ -17,6 +17,7 @@ type Queue struct {
 	closed  machine.Uint32 // written in place
 	claims  int            // guarded by place: threads that wait for a claim to be settled
 	out     int            // guarded by place: knotes that are claimed
+	pruning int            // guarded by place: prunings under way
 
 	waiters machine.WaitChan
 	settled machine.WaitChan

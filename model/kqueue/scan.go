@@ -51,14 +51,18 @@ func (q *Queue) scan(td *machine.Thread, events []event.Kevent) int {
 		q.ready.insertBefore(&p.end, back)
 	}
 	for p.walk(td); p.n < len(events); p.walk(td) {
-		if !p.met && (p.n > 0 || p.end.qnext == nil) {
+		// With nothing found it waits for other scans to say what became of
+		// what they claimed: it may be ready still. With something found it
+		// does not, since what they claim they take (decision 7: a call never
+		// waits to fill up); except that a pruning takes nothing.
+		wait := p.met && (p.n == 0 || q.pruning != 0)
+		if !wait && (p.n > 0 || p.end.qnext == nil) {
 			break
 		}
-		// With room left it waits for other scans to say what became of
-		// what they claimed: it may be ready still. It holds no claim. They
-		// may have said so while this one was out at its own claims' sources;
-		// then nobody is left to wake it, and it looks at once.
-		if p.met && q.out != 0 {
+		// It holds no claim. They may have said so while this one was out at
+		// its own claims' sources; then nobody is left to wake it, and it
+		// looks at once.
+		if wait && q.out != 0 {
 			td.Stats.ClaimWaits++
 			q.claims++
 			td.Interlock(&q.settled)
@@ -85,7 +89,9 @@ func (q *Queue) prune(td *machine.Thread, sc *scratch) {
 	q.enter(td)
 	p := pass{frame: sc.push(), q: q, sc: sc, peek: true}
 	q.ready.append(&p.end)
+	q.pruning++
 	p.walk(td)
+	q.pruning--
 	q.ready.remove(&p.end)
 	sc.level--
 	q.place.Exit(td)

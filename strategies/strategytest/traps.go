@@ -27,6 +27,7 @@ var traps = []trap{
 	{"attach-before-list", true, attachBeforeList},
 	{"settled-while-out", true, nil},
 	{"claimed-behind-front", true, nil},
+	{"news-while-claimed", true, nil},
 }
 
 type trap struct {
