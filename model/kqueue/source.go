@@ -184,7 +184,7 @@ func (s *Source) wake(td *machine.Thread) {
 
 // deliver brings a knote that has just been posted to its queue. In the same
 // domain that is a call. If the queue is itself watched, td now owes it a
-// visit; see Kernel.pay.
+// visit; see pay.
 func (s *Source) deliver(td *machine.Thread, kn *Knote) {
 	q := kn.q
 	if q.place == s.place {
