@@ -25,7 +25,7 @@ var layers = []layer{
 	{"model/event", nil},
 	{"model/spec", words},
 	{"model/machine/sched", nil},
-	{"model/machine", []string{"model/machine/sched"}},
+	{"model/machine", []string{"model/machine/sched", "model/event"}},
 	{"model/kqueue", []string{"model/event", "model/machine"}},
 	{"model/proc", kernel},
 	{"model/device", append([]string{"model/proc"}, kernel...)},

@@ -77,6 +77,7 @@ func (e *PipeEnd) Read(td *machine.Thread, b []byte) (int, error) {
 		return 0, syscall.EBADF
 	}
 	p.readers.Enter(td)
+	td.Commit(event.Acted)
 	n := min(len(b), p.n)
 	if n == 0 || e.gone {
 		err := p.noRead(len(b))
@@ -131,6 +132,7 @@ func (e *PipeEnd) Write(td *machine.Thread, b []byte) (int, error) {
 		return 0, syscall.EBADF
 	}
 	p.readers.Enter(td)
+	td.Commit(event.Acted)
 	n := len(b)
 	if n > PipeSize-p.n {
 		p.starved = true
@@ -210,6 +212,7 @@ func (e *PipeEnd) Release(td *machine.Thread) {
 	p := e.p
 	p.readers.Enter(td)
 	e.gone = true
+	td.Commit(event.Released)
 	if e.writes {
 		p.readers.Post(td, 0)
 	} else {

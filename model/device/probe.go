@@ -56,12 +56,14 @@ func (p *Probe) Set(td *machine.Thread, n int64) {
 	if p.mp != nil {
 		td.Get(p.mp)
 		p.n = n
+		td.Commit(event.Acted)
 		td.Put(p.mp)
 		p.src.Notify(td, 0)
 		return
 	}
 	p.src.Enter(td)
 	p.n = n
+	td.Commit(event.Acted)
 	p.src.Post(td, 0)
 	p.src.Exit(td)
 }
@@ -71,12 +73,14 @@ func (p *Probe) Add(td *machine.Thread, delta int64) {
 	if p.mp != nil {
 		td.Get(p.mp)
 		p.n += delta
+		td.Commit(event.Acted)
 		td.Put(p.mp)
 		p.src.Notify(td, 0)
 		return
 	}
 	p.src.Enter(td)
 	p.n += delta
+	td.Commit(event.Acted)
 	p.src.Post(td, 0)
 	p.src.Exit(td)
 }

@@ -105,6 +105,7 @@ func (q *Queue) Close(td *machine.Thread) error {
 		return errEBADF
 	}
 	q.closed.Store(td, 1)
+	td.Commit(event.Released)
 	td.Wakeup(&q.waiters)
 	td.Wakeup(&q.settled)
 	for kn := q.table.any(); kn != nil; kn = q.table.any() {

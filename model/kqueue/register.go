@@ -34,7 +34,9 @@ func (q *Queue) register(td *machine.Thread, kev *event.Kevent) error {
 	}
 	q.k.nest.Lock(td)
 	err = q.watch(td, inner)
-	if err == nil {
+	if err != nil {
+		td.Commit(event.Changed)
+	} else {
 		var made bool
 		if made, err = q.apply(td, kev, &t); !made {
 			q.forget(td, inner)
@@ -86,6 +88,7 @@ func (q *Queue) apply(td *machine.Thread, kev *event.Kevent, t *target) (made bo
 	for {
 		q.enter(td)
 		if q.closed.Load(td) != 0 {
+			td.Commit(event.Changed)
 			q.place.Exit(td)
 			return false, errEBADF
 		}
@@ -96,6 +99,7 @@ func (q *Queue) apply(td *machine.Thread, kev *event.Kevent, t *target) (made bo
 			continue
 		}
 		if kev.Flags&event.Add == 0 {
+			td.Commit(event.Changed)
 			q.place.Exit(td)
 			return false, errENOENT
 		}
@@ -145,6 +149,7 @@ func (q *Queue) make(td *machine.Thread, kev *event.Kevent, t *target) error {
 			s.deliver(td, kn)
 		}
 	}
+	td.Commit(event.Changed)
 	kn.unbusy(td)
 	if err != nil {
 		kn.state.end()
@@ -172,9 +177,12 @@ func (q *Queue) change(td *machine.Thread, kn *Knote, kev *event.Kevent) (again 
 		for kev.Flags&event.Add != 0 && kn.state&done == 0 {
 			s.await(td, kn)
 		}
-		again, err = kev.Flags&event.Add != 0, errENOENT
+		if again, err = kev.Flags&event.Add != 0, errENOENT; !again {
+			td.Commit(event.Changed)
+		}
 	case kev.Flags&event.Delete != 0:
 		kn.state.end()
+		td.Commit(event.Changed)
 		kn.left++
 		clean(td, kn, s.place)
 		return false, nil
@@ -203,6 +211,7 @@ func (kn *Knote) modify(td *machine.Thread, kev *event.Kevent) error {
 			kn.unbusy(td)
 		}
 		if err != nil {
+			td.Commit(event.Changed)
 			if len(kn.again) > 0 { // callouts, that came while the filter said no
 				kn.tell(td)
 			}
@@ -218,6 +227,7 @@ func (kn *Knote) modify(td *machine.Thread, kev *event.Kevent) error {
 	case kev.Flags&(event.Enable|event.Add) != 0 && kn.state.enable():
 		kn.src.deliver(td, kn)
 	}
+	td.Commit(event.Changed)
 	if touch {
 		kn.tell(td)
 	}

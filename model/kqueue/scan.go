@@ -86,6 +86,7 @@ func (q *Queue) scan(td *machine.Thread, events []event.Kevent) int {
 // ready, or is disabled, leaves the list. It is called in no domain, before a
 // queue that watches this one asks how many events it has (decision 11).
 func (q *Queue) prune(td *machine.Thread, sc *scratch) {
+	td.Commit(event.Pruned)
 	q.enter(td)
 	p := pass{frame: sc.push(), q: q, sc: sc, peek: true}
 	q.ready.append(&p.end)
@@ -179,6 +180,7 @@ func (q *Queue) harvest(td *machine.Thread, kn *Knote, events []event.Kevent, n 
 		if hit {
 			fill(&events[n], kn)
 			n++
+			td.Commit(event.Took)
 		}
 		if kn.state.glance(hit, kn.keep) {
 			returned.append(kn)
@@ -245,6 +247,7 @@ func (p *pass) ask(td *machine.Thread, kn *Knote) verdict {
 	}
 	fill(&p.events[p.n], kn)
 	p.n++
+	td.Commit(event.Took)
 	return v
 }
 

@@ -38,6 +38,7 @@ func (q *Queue) Kevent(td *machine.Thread, changes, events []event.Kevent, timeo
 	n := 0
 	for i := range changes {
 		kev := &changes[i]
+		td.Commit(event.Change)
 		err := q.register(td, kev)
 		if td.Debt != 0 {
 			pay(td) // before the next change, which may wait

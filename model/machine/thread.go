@@ -24,6 +24,8 @@ type Thread struct {
 
 	Stats Stats // counted by this thread alone
 
+	listener Listener // of commit points; mostly nil
+
 	m    *Machine
 	vm   vm   // nil on a native machine
 	home *CPU // where its objects are placed

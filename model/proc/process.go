@@ -76,6 +76,7 @@ func (p *Process) Open(td *machine.Thread, f kqueue.File) (fd int, err error) {
 	fd, err = p.lowest()
 	if err == nil {
 		p.slots[fd] = slot{nil, &open{File: f}}.again(td)
+		td.Commit(event.Made)
 	}
 	p.mu.Unlock(td)
 	return fd, err
@@ -134,6 +135,7 @@ func (p *Process) Desc(td *machine.Thread, fd uint64) (*kqueue.Desc, error) {
 	if fd < uint64(len(p.slots)) {
 		d = p.slots[fd].desc
 	}
+	td.Commit(event.Found)
 	p.mu.Unlock(td)
 	if d == nil {
 		return nil, syscall.EBADF
@@ -148,6 +150,7 @@ func (p *Process) Desc(td *machine.Thread, fd uint64) (*kqueue.Desc, error) {
 func (p *Process) Dup(td *machine.Thread, fd int) (int, error) {
 	p.mu.Lock(td)
 	defer p.mu.Unlock(td)
+	td.Commit(event.Made)
 	from, err := p.at(fd)
 	if err != nil {
 		return -1, err
@@ -170,6 +173,7 @@ func (p *Process) Dup(td *machine.Thread, fd int) (int, error) {
 // have.
 func (p *Process) Dup2(td *machine.Thread, fd, to int) error {
 	p.mu.Lock(td)
+	td.Commit(event.Unlinked)
 	from, err := p.at(fd)
 	if err != nil || to < 0 || to >= p.limit {
 		p.mu.Unlock(td)
@@ -202,6 +206,7 @@ func (p *Process) Dup2(td *machine.Thread, fd, to int) error {
 //	                            looks up a descriptor: waits for ever
 func (p *Process) Close(td *machine.Thread, fd int) error {
 	p.mu.Lock(td)
+	td.Commit(event.Unlinked)
 	old, err := p.at(fd)
 	if err != nil {
 		p.mu.Unlock(td)
@@ -257,6 +262,10 @@ func (s slot) end(td *machine.Thread) {
 		return
 	}
 	s.desc.Close(td)
+	td.Commit(event.Reaped)
+	// If another thread ends the last of the file's descriptors, it does so
+	// after this; if this is the last, the file says itself when it is gone.
+	td.Commit(event.Released)
 	if s.file.refs.Add(td, ^uint32(0)) == 0 {
 		s.file.Release(td)
 	}
