@@ -177,7 +177,12 @@ func (q *Queue) change(td *machine.Thread, kn *Knote, kev *event.Kevent) (again 
 		for kev.Flags&event.Add != 0 && kn.state&done == 0 {
 			s.await(td, kn)
 		}
-		if again, err = kev.Flags&event.Add != 0, errENOENT; !again {
+		// If the queue has closed meanwhile, that is why it is gone.
+		again, err = kev.Flags&event.Add != 0, errENOENT
+		if !again {
+			if q.closed.Load(td) != 0 {
+				err = errEBADF
+			}
 			td.Commit(event.Changed)
 		}
 	case kev.Flags&event.Delete != 0:

@@ -97,10 +97,16 @@ func (q *Queue) wait(td *machine.Thread, events []event.Kevent, timeout time.Dur
 		if q.n > 0 {
 			n = q.scan(td, events)
 		}
-		if n > 0 || expired {
+		if n > 0 {
 			break
 		}
-		if q.n > 0 || q.closed.Load(td) != 0 {
+		if q.closed.Load(td) != 0 {
+			continue // a scan that waited for a claim has seen nothing
+		}
+		if expired {
+			break
+		}
+		if q.n > 0 {
 			continue
 		}
 		if until == 0 {
