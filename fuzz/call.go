@@ -18,7 +18,7 @@ import (
 type caller struct {
 	k      *kqueue.Kernel
 	p      *proc.Process
-	rng    *rand.Rand // of what an operation leaves open
+	rng    rand.PCG // of what an operation leaves open
 	events []event.Kevent
 	bytes  []byte
 }
@@ -111,7 +111,7 @@ func (c *caller) poll(td *machine.Thread, op *event.Op) event.Result {
 	switch op.Wait {
 	case event.Finite:
 		// Short ones race with what the other threads do, long ones let them win.
-		timeout = time.Microsecond << c.rng.IntN(8)
+		timeout = time.Microsecond << (c.rng.Uint64() % 8)
 	case event.Forever:
 		timeout = kqueue.Forever
 	}

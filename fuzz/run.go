@@ -4,10 +4,10 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -37,9 +37,10 @@ type Report struct {
 	// is pending. Setup is thread 0, and the threads count from 1.
 	History linearizability.History
 
-	Finding   *Finding // nil if nothing is known to be wrong
-	Undecided string   // why the history could not be held against the specification; mostly empty
-	Unchecked []string // knotes that were not
+	Finding   *Finding                // nil if nothing is known to be wrong
+	Linear    *linearizability.Report // what the specification says of the history; nil if it was not asked
+	Undecided string                  // why the history could not be held against the specification; mostly empty
+	Unchecked []string                // knotes that were not
 }
 
 // A Finding is a property that does not hold.
@@ -76,7 +77,7 @@ func Run(s *script.Script, o Options) *Report {
 	if o.Deadline == 0 {
 		o.Deadline = 10 * time.Second
 	}
-	r := &run{s: s, o: o, m: machine.Native(script.MaxCPU + 1), began: time.Now()}
+	r := &run{s: s, o: o, m: machine.Native(script.MaxCPU + 1), rec: recorders.Get().(*linearizability.Recorder)}
 	r.k = kqueue.New(r.m, o.New(r.m))
 	device.Install(r.k)
 	r.p = proc.New(r.k)
@@ -86,26 +87,31 @@ func Run(s *script.Script, o Options) *Report {
 	report := &Report{Script: s, Strategy: o.Strategy}
 	r.carryOut()
 	if r.history == nil {
-		r.history = r.snapshot()
+		r.history = r.soFar()
 	}
 	report.History = r.history
 	report.Finding = r.finding.Load()
 	if report.Finding == nil {
+		r.rec.Reset() // no thread runs
+		recorders.Put(r.rec)
 		report.verify()
 	}
 	return report
 }
 
+// recorders are those of runs that are over, for their memory.
+var recorders = sync.Pool{New: func() any { return linearizability.NewRecorder(nil) }}
+
 // A run is a script being carried out.
 type run struct {
-	s     *script.Script
-	o     Options
-	m     *machine.Machine
-	k     *kqueue.Kernel
-	p     *proc.Process
-	began time.Time
-	late  <-chan time.Time
+	s    *script.Script
+	o    Options
+	m    *machine.Machine
+	k    *kqueue.Kernel
+	p    *proc.Process
+	late <-chan time.Time
 
+	rec     *linearizability.Recorder
 	lanes   []*lane
 	ready   atomic.Int32 // threads that have yet to come to the start
 	leave   atomic.Bool  // threads are to end after the call that they are in
@@ -113,30 +119,34 @@ type run struct {
 	history linearizability.History // as it was when nothing ran any more
 }
 
-// A lane records one thread. The thread alone writes it; others read what the
+// A lane is one thread. The thread alone writes its log; others read what the
 // two counts say is there, and so can tell how far a thread came that hangs.
 type lane struct {
-	thread int
 	name   string
 	cpu    int
 	ops    []event.Op
-	times  []span
-	begun  atomic.Int32 // operations whose call is written
-	ended  atomic.Int32 // operations whose return and result are written
+	log    *linearizability.Log
+	begun  atomic.Int32 // operations whose call is logged
+	ended  atomic.Int32 // operations whose return and result are logged
+	last   event.Result // of the operation that ended last
 	caller caller
 }
 
-type span struct {
-	call, ret time.Duration
-	result    event.Result
-}
-
 func (r *run) lane(thread int, t *script.Thread) *lane {
-	l := &lane{thread: thread, name: fmt.Sprint("thread ", thread), cpu: t.CPU, ops: t.Ops, times: make([]span, len(t.Ops))}
-	l.caller = caller{k: r.k, p: r.p, rng: rand.New(rand.NewPCG(r.s.Seed, uint64(thread)))}
+	l := &lane{name: threadNames[thread], cpu: t.CPU, ops: t.Ops, log: r.rec.Log(thread)}
+	l.log.Grow(len(t.Ops))
+	l.caller = caller{k: r.k, p: r.p}
+	l.caller.rng.Seed(r.s.Seed, uint64(thread))
 	r.lanes = append(r.lanes, l)
 	return l
 }
+
+var threadNames = func() (names [script.MaxThreads + 1]string) {
+	for i := range names {
+		names[i] = fmt.Sprint("thread ", i)
+	}
+	return names
+}()
 
 // fail notes the first finding.
 func (r *run) fail(property, format string, args ...any) {
@@ -178,7 +188,7 @@ func (r *run) carryOut() {
 	if r.failed() {
 		return
 	}
-	r.history = r.snapshot()
+	r.history = r.rec.History()
 	if asleep != nil {
 		r.sleepers(asleep)
 	}
@@ -193,6 +203,7 @@ func (r *run) carryOut() {
 func (r *run) start(l *lane) {
 	r.m.Go(l.name, l.cpu, func(td *machine.Thread) {
 		defer r.caught(l.name)
+		td.Listen(l.log)
 		for r.ready.Add(-1); r.ready.Load() > 0; {
 			runtime.Gosched()
 		}
@@ -200,10 +211,10 @@ func (r *run) start(l *lane) {
 			if r.leave.Load() || r.failed() {
 				return
 			}
-			l.times[i].call = time.Since(r.began)
+			l.log.Call(l.ops[i])
 			l.begun.Store(int32(i + 1))
-			result := l.caller.do(td, &l.ops[i])
-			l.times[i].ret, l.times[i].result = time.Since(r.began), result
+			l.last = l.caller.do(td, &l.ops[i])
+			l.log.Return(l.last)
 			l.ended.Store(int32(i + 1))
 		}
 	})
@@ -245,21 +256,12 @@ func (r *run) running() string {
 	return text
 }
 
-// snapshot returns the history so far.
-func (r *run) snapshot() linearizability.History {
-	var all linearizability.History
+// soFar returns the history as far as it is known of threads that may still
+// run.
+func (r *run) soFar() (all linearizability.History) {
 	for _, l := range r.lanes {
 		ended := int(l.ended.Load())
-		for i := range int(l.begun.Load()) {
-			rec := linearizability.Record{
-				Thread: l.thread, Call: int64(l.times[i].call), Return: linearizability.Never,
-				Op: l.ops[i], Result: event.Result{Pending: true},
-			}
-			if i < ended {
-				rec.Return, rec.Result = int64(l.times[i].ret), l.times[i].result
-			}
-			all = append(all, rec)
-		}
+		all = append(all, l.log.Records(int(l.begun.Load()), ended)...)
 	}
 	slices.SortStableFunc(all, func(a, b linearizability.Record) int { return cmp.Compare(a.Call, b.Call) })
 	return all
@@ -314,9 +316,9 @@ func (r *run) audit(queues map[int]bool) {
 	if r.failed() {
 		return
 	}
-	for i, t := range l.times {
-		if len(t.result.Events) > 0 {
-			r.fail(noLostWake, "nothing runs any more and threads sleep on queue %d, which has: %v", l.ops[i].FD, t.result)
+	for _, rec := range l.log.Records(len(l.ops), len(l.ops)) {
+		if len(rec.Result.Events) > 0 {
+			r.fail(noLostWake, "nothing runs any more and threads sleep on queue %d, which has: %v", rec.Op.FD, rec.Result)
 		}
 	}
 }
@@ -357,9 +359,8 @@ func (r *run) end() {
 		return
 	}
 	for _, l := range waiters {
-		i := l.ended.Load() - 1
-		if got := l.times[i].result; got.Errno != syscall.EBADF {
-			r.fail(wakingClose, "%s was in %v when its queue was closed, and answered %v", l.name, l.ops[i], got)
+		if l.last.Errno != syscall.EBADF {
+			r.fail(wakingClose, "%s was in %v when its queue was closed, and answered %v", l.name, l.ops[l.ended.Load()-1], l.last)
 		}
 	}
 }

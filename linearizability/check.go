@@ -50,12 +50,14 @@ func (f Finding) String() string { return fmt.Sprintf("%v: %s: %s", f.Verdict, f
 type Report struct {
 	Verdict     Verdict // the worst
 	Findings    []Finding
+	Replayed    bool          // the commit points explain all of it, and nothing else was looked at
 	Projections int           // checked
 	Searched    int           // of those, where the first guess was wrong
 	Parts       int           // in all of them
 	Took        time.Duration // all of the check
 	Unchecked   []string      // knotes that are not projected: those that watch a kqueue
-	plan        *plan
+	history     History
+	plan        *plan // nil if it was replayed
 	weak        bool
 }
 
@@ -65,7 +67,11 @@ func (r *Report) String() string {
 	for _, f := range r.Findings {
 		fmt.Fprintln(&b, f)
 	}
-	fmt.Fprintf(&b, "%v: %d operations, %d projections (%d searched), %d steps, %v", r.Verdict, len(r.plan.h), r.Projections, r.Searched, r.Parts, r.Took.Round(time.Microsecond))
+	how := "in the order of their commit points"
+	if !r.Replayed {
+		how = fmt.Sprintf("%d projections (%d searched), %d steps", r.Projections, r.Searched, r.Parts)
+	}
+	fmt.Fprintf(&b, "%v: %d operations, %s, %v", r.Verdict, len(r.history), how, r.Took.Round(time.Microsecond))
 	if len(r.Unchecked) > 0 {
 		fmt.Fprintf(&b, "; not checked: %s", strings.Join(r.Unchecked, ", "))
 	}
@@ -85,7 +91,12 @@ func Check(h History, o Options) *Report {
 	if o.Limit == 0 {
 		o.Limit = 10 * time.Second
 	}
-	r := &Report{plan: newPlan(h), weak: o.Weak}
+	r := &Report{history: h, weak: o.Weak}
+	if r.Replayed = replayed(h, o.Weak); r.Replayed {
+		r.Took = time.Since(begin)
+		return r
+	}
+	r.plan = newPlan(h)
 	r.count()
 	for _, k := range r.plan.keys {
 		if r.plan.nested(k) {

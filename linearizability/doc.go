@@ -3,8 +3,13 @@
 // specification.
 //
 // A call of kevent(2) is not atomic: each change is a step, and each event that
-// it returns is one. So a history is projected onto each knote, (kqueue, ident,
-// filter): a call becomes the steps "began", "applied this change", and one of
+// it returns is one. The kernel names the instant of each step, and if they are
+// known they are an order of all steps to try first: it explains nearly all
+// histories, in less time than the operations took. It is a proof if every step
+// is allowed, and shows nothing if one is not.
+//
+// Then the history is projected onto each knote, (kqueue, ident, filter): a call
+// becomes the steps "began", "applied this change", and one of
 // "returned it with data d", "did not return it though there was room" (a call
 // that timed out among them), "was asleep at the end". A close becomes "number
 // free", "knotes gone", "file released". A projection is right if all its steps
@@ -16,5 +21,6 @@
 // is found without a clock: there the knote must have nothing to deliver.
 //
 // What is not checked is named in the report and never passes for right:
-// projections whose search is over its limit, and knotes that watch a kqueue.
+// projections whose search is over its limit, and knotes that watch a kqueue in
+// a history that its commit points do not explain.
 package linearizability

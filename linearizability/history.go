@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/kqlab/kqlab/model/event"
 )
@@ -16,13 +14,22 @@ import (
 // Never is the return of an operation that has not returned.
 const Never = math.MaxInt64
 
-// A Record is one operation of a thread.
+// A Record is one operation of a thread. Instants are those of the recorder's
+// clock, 0 or more.
 type Record struct {
 	Thread int
-	Call   int64 // nanoseconds since the recorder was made
-	Return int64 // likewise; Never if the result is pending
+	Call   int64
+	Return int64 // Never if the result is pending
 	Op     event.Op
 	Result event.Result
+	Steps  []Stamp // its commit points, as far as the kernel has named them; none in most histories made by hand
+}
+
+// A Stamp is a commit point: a step of an operation, and the instant at which
+// others could see it first.
+type Stamp struct {
+	At   int64
+	Step event.Step
 }
 
 // A History is what all threads did until nothing moved any more, by call.
@@ -38,16 +45,25 @@ func (h History) String() string {
 }
 
 // String returns the record as one line: thread, call, return, the operation,
-// an arrow, the result. A return that is not known is a dash.
+// an arrow, the result, and behind an @ the commit points if there are any. A
+// return that is not known is a dash.
 //
-//	2 120 250 kevent 0 room=1 => events READ 1 data=5
+//	2 120 250 kevent 0 room=1 => events READ 1 data=5 @ 130 found; 180 took
 //	3 130 - kevent 0 room=1 wait=forever => pending
 func (r Record) String() string {
 	ret := "-"
 	if r.Return != Never {
 		ret = strconv.FormatInt(r.Return, 10)
 	}
-	return fmt.Sprintf("%d %d %s %v => %v", r.Thread, r.Call, ret, r.Op, r.Result)
+	text := fmt.Sprintf("%d %d %s %v => %v", r.Thread, r.Call, ret, r.Op, r.Result)
+	for i, s := range r.Steps {
+		sign := ";"
+		if i == 0 {
+			sign = " @"
+		}
+		text += fmt.Sprintf("%s %d %v", sign, s.At, s.Step)
+	}
+	return text
 }
 
 // Parse reads a history: a record a line, see [Record.String]; blank lines, and
@@ -108,12 +124,12 @@ func parseRecord(line string) (r Record, column int, err error) {
 	r.Thread = int(n)
 	w, column = word()
 	if r.Call, err = strconv.ParseInt(w, 10, 64); err != nil || r.Call < 0 || r.Call >= Never-8 {
-		return r, column, fmt.Errorf("call %q: want nanoseconds, 0 or more", w)
+		return r, column, fmt.Errorf("call %q: want an instant, 0 or more", w)
 	}
 	w, column = word()
 	if r.Return = Never; w != "-" {
 		if r.Return, err = strconv.ParseInt(w, 10, 64); err != nil || r.Return < r.Call || r.Return >= Never-8 {
-			return r, column, fmt.Errorf("return %q: want nanoseconds, not before the call at %d, or - if it has not returned", w, r.Call)
+			return r, column, fmt.Errorf("return %q: want an instant, not before the call at %d, or - if it has not returned", w, r.Call)
 		}
 	}
 	rest = strings.TrimLeft(rest, " \t\r\v\f")
@@ -126,98 +142,41 @@ func parseRecord(line string) (r Record, column int, err error) {
 		return r, column, err
 	}
 	column += len(op) + len("=>")
+	result, steps, stamped := strings.Cut(result, "@")
 	if r.Result, err = event.ParseResult(result); err != nil {
 		return r, column, err
 	}
 	if r.Result.Pending != (r.Return == Never) {
 		return r, column, fmt.Errorf("result %q: want pending if and only if the return is -", strings.TrimSpace(result))
 	}
+	if !stamped {
+		return r, 0, nil
+	}
+	column += len(result) + len("@")
+	last := r.Call
+	for text := range strings.SplitSeq(steps, ";") {
+		s, err := parseStamp(text)
+		if err == nil && (s.At < last || s.At > r.Return) {
+			err = fmt.Errorf("commit point at %d: want an instant within the call, and not before the point that precedes it", s.At)
+		}
+		if err != nil {
+			return r, column, err
+		}
+		r.Steps = append(r.Steps, s)
+		last = s.At
+		column += len(text) + len(";")
+	}
 	return r, 0, nil
 }
 
-// A Recorder takes down what threads do, each in a log of its own, on one clock.
-type Recorder struct {
-	epoch time.Time
-	mu    sync.Mutex
-	logs  []*Log // guarded by mu
-}
-
-// NewRecorder returns a recorder whose clock begins now.
-func NewRecorder() *Recorder { return &Recorder{epoch: time.Now()} }
-
-// A Log is what one thread does. Only that thread uses it.
-type Log struct {
-	epoch  time.Time
-	thread int
-	n      int        // records in use
-	last   []Record   // the block being filled
-	blocks [][]Record // all of them; a log that were one slice would be copied as it grows
-}
-
-const block = 512 // records of a block, a power of two
-
-// Log returns the log of a thread, with the given number in the history.
-func (r *Recorder) Log(thread int) *Log {
-	l := &Log{epoch: r.epoch, thread: thread}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.logs = append(r.logs, l)
-	return l
-}
-
-// Call notes that the thread calls op now. It keeps the changes of op.
-func (l *Log) Call(op event.Op) {
-	if l.n%block == 0 {
-		l.turn()
+func parseStamp(text string) (s Stamp, err error) {
+	words := strings.Fields(text)
+	if len(words) != 2 {
+		return s, fmt.Errorf("commit point %q: want an instant and the name of a step", strings.TrimSpace(text))
 	}
-	rec := &l.last[l.n%block]
-	l.n++
-	rec.Op, rec.Return = op, Never
-	rec.Call = int64(time.Since(l.epoch))
-}
-
-// turn goes on to the next block.
-func (l *Log) turn() {
-	if l.n/block == len(l.blocks) {
-		l.blocks = append(l.blocks, make([]Record, block))
+	if s.At, err = strconv.ParseInt(words[0], 10, 64); err != nil {
+		return s, fmt.Errorf("commit point at %q: want a number", words[0])
 	}
-	l.last = l.blocks[l.n/block]
-}
-
-// Return notes that the operation last called has returned result, by now. It
-// keeps the events of result.
-func (l *Log) Return(result event.Result) {
-	at := int64(time.Since(l.epoch))
-	rec := &l.last[(l.n-1)%block]
-	rec.Return, rec.Result = at, result
-}
-
-// Reset forgets what has been recorded, and keeps the memory for what comes. It
-// is called when no thread runs, as History is.
-func (r *Recorder) Reset() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, l := range r.logs {
-		l.n = 0
-	}
-}
-
-// History returns what has been recorded. It is called when no thread runs, and
-// the caller knows so by something that orders their last notes before it.
-func (r *Recorder) History() History {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var h History
-	for _, l := range r.logs {
-		for i := range l.n {
-			rec := l.blocks[i/block][i%block]
-			rec.Thread = l.thread
-			if rec.Return == Never {
-				rec.Result = event.Result{Pending: true}
-			}
-			h = append(h, rec)
-		}
-	}
-	h.sort()
-	return h
+	s.Step, err = event.ParseStep(words[1])
+	return s, err
 }

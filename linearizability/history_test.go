@@ -37,7 +37,7 @@ func ExampleCheck() {
 func TestParseErrors(t *testing.T) {
 	for _, tt := range []struct{ text, at, want string }{
 		{"x 1 2 kqueue => 0", "h:1:1:", "want a number"},
-		{"\n  0 -1 2 kqueue => 0", "h:2:5:", "want nanoseconds"},
+		{"\n  0 -1 2 kqueue => 0", "h:2:5:", "want an instant"},
 		{"0 5 4 kqueue => 0", "h:1:5:", "not before the call at 5"},
 		{"0 5 6 kqueue", "h:1:13:", "want => and a result"},
 		{"0 5 6 kqeue => 0", "h:1:7:", "pipe, probe"},
@@ -45,7 +45,12 @@ func TestParseErrors(t *testing.T) {
 		{"0 5 6 kqueue => pending", "h:1:16:", "if and only if"},
 		{"0 5 - kqueue => 0", "h:1:16:", "if and only if"},
 		{"0 1 5 kqueue => 0\n0 3 6 kqueue => 1", "h:", "one operation of a thread at a time"},
-		{"0", "h:1:2:", "want nanoseconds"},
+		{"0", "h:1:2:", "want an instant"},
+		{"0 1 5 kqueue => 0 @ 2", "h:1:20:", "an instant and the name of a step"},
+		{"0 1 5 kqueue => 0 @ x made", "h:1:20:", "want a number"},
+		{"0 1 5 kqueue => 0 @ 2 maid", "h:1:20:", "made, found"},
+		{"0 1 5 kqueue => 0 @ 6 made", "h:1:20:", "within the call"},
+		{"0 1 5 pipe => 0 1 @ 4 made; 3 made", "h:1:28:", "not before the point"},
 	} {
 		h, err := linearizability.Parse("h", tt.text)
 		if err == nil {
@@ -81,20 +86,24 @@ func FuzzParse(f *testing.F) {
 }
 
 func equal(a, b linearizability.Record) bool {
-	return a.Thread == b.Thread && a.Call == b.Call && a.Return == b.Return && a.Op.Equal(b.Op) && a.Result.Equal(b.Result)
+	return a.Thread == b.Thread && a.Call == b.Call && a.Return == b.Return && a.Op.Equal(b.Op) && a.Result.Equal(b.Result) &&
+		slices.Equal(a.Steps, b.Steps)
 }
 
 // What threads note is in the history, each thread's in its order, and a call
 // that has not returned is pending.
 func TestRecorder(t *testing.T) {
 	const threads, ops = 3, 1500
-	rec := linearizability.NewRecorder()
+	rec := linearizability.NewRecorder(linearizability.Turns())
 	var wg sync.WaitGroup
 	for n := range threads {
 		wg.Go(func() {
 			l := rec.Log(n)
 			for i := range ops {
 				l.Call(event.Op{Call: event.Set, FD: n, N: int64(i)})
+				for range i % 3 {
+					l.Commit(event.Step(1 + n))
+				}
 				if i < ops-1 {
 					l.Return(event.Result{N: int64(i)})
 				}
@@ -111,7 +120,7 @@ func TestRecorder(t *testing.T) {
 		n := r.Thread
 		pending := r.Op.N == ops-1
 		if r.Op.FD != n || r.Op.N != next[n] || r.Result.Pending != pending || (r.Return == linearizability.Never) != pending ||
-			!pending && (r.Result.N != r.Op.N || r.Return < r.Call) || i > 0 && h[i-1].Call > r.Call {
+			len(r.Steps) != int(r.Op.N%3) || !pending && (r.Result.N != r.Op.N || r.Return < r.Call) || i > 0 && h[i-1].Call > r.Call {
 			t.Fatalf("record %d is %v, want number %d of thread %d", i, r, next[n], n)
 		}
 		next[n]++
@@ -122,20 +131,40 @@ func TestRecorder(t *testing.T) {
 	if rec.Reset(); len(rec.History()) != 0 {
 		t.Error("a history is left after Reset")
 	}
+	l := rec.Log(7)
+	l.Call(event.Op{Call: event.Kqueue})
+	l.Commit(event.Made)
+	l.Return(event.Result{})
+	if again := rec.History(); len(again) != 1 || again[0].Thread != 7 || len(again[0].Steps) != 1 {
+		t.Errorf("after Reset one operation is recorded as\n%v", again)
+	}
+	if len(h) != threads*ops || len(h[2].Steps) == 0 || h[2].Steps[0].Step == 0 {
+		t.Error("a history has changed since")
+	}
 }
 
 // A history of a stress test is short, and the next one uses its memory again.
 func BenchmarkRecord(b *testing.B) {
-	rec := linearizability.NewRecorder()
-	l := rec.Log(0)
-	op, result := event.Op{Call: event.Set, FD: 1, N: 2}, event.Result{}
-	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		if i%1000 == 0 {
-			rec.Reset()
+	for name, clock := range map[string]linearizability.Clock{"turns": linearizability.Turns(), "elapsed": linearizability.Elapsed()} {
+		for _, points := range []int{0, 2} {
+			b.Run(fmt.Sprintf("%s/points=%d", name, points), func(b *testing.B) {
+				rec := linearizability.NewRecorder(clock)
+				l := rec.Log(0)
+				op, result := event.Op{Call: event.Set, FD: 1, N: 2}, event.Result{}
+				b.ReportAllocs()
+				for i := 0; b.Loop(); i++ {
+					if i%1000 == 0 {
+						rec.Reset()
+						l = rec.Log(0)
+					}
+					l.Call(op)
+					for range points {
+						l.Commit(event.Acted)
+					}
+					l.Return(result)
+				}
+			})
 		}
-		l.Call(op)
-		l.Return(result)
 	}
 }
 

@@ -122,6 +122,17 @@ func step(s state, p *part, k key, lax laxity) []state {
 	c.next++
 	all := []state{s}
 	switch p.does {
+	case first:
+		var ok bool
+		if c.found, ok = s.Make(event.MakePipe, int(p.rec.Result.N)); !ok {
+			return nil
+		}
+		all[0] = s
+	case second:
+		if !s.MakeOther(c.found, int(p.rec.Result.N2)) {
+			return nil
+		}
+		all[0] = s
 	case unlink:
 		var errno syscall.Errno
 		if c.life, errno = s.Unlink(p.rec.Op); errno != 0 && lax < laxities {

@@ -3,8 +3,10 @@ package linearizability_test
 import (
 	"cmp"
 	"flag"
+	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -14,7 +16,7 @@ import (
 	"github.com/kqlab/kqlab/model/spec"
 )
 
-var plainRuns = flag.Int("linearizability.plain", 2000, "random histories to compare with porcupine alone")
+var plainRuns = flag.Int("linearizability.plain", 0, "random histories to compare with porcupine alone; by default 100000, under the race detector and with -short 3000")
 
 // plain is porcupine with nothing between it and the specification: each call is
 // one step. It serves for histories whose calls are one: a change with
@@ -52,12 +54,17 @@ func plain(h linearizability.History) bool {
 // invent makes a history of up to four threads: their calls overlap, each takes
 // effect at an instant within, and answers what the specification says. Those
 // that would sleep at the end do. It is right, unless it is spoilt.
-func invent(rng *rand.Rand) linearizability.History {
+// The second history is the same with commit points.
+func invent(rng *rand.Rand) (h, stamped linearizability.History) {
 	s := spec.New(spec.AnyOrder | spec.AnyNumber)
-	var h linearizability.History
 	for i, text := range []string{"kqueue", "pipe"} {
 		op, _ := event.ParseOp(text)
 		h = append(h, linearizability.Record{Call: int64(2 * i), Return: int64(2*i + 1), Op: op, Result: s.Apply(op)})
+		made := h[i]
+		for range i + 1 {
+			made.Steps = append(made.Steps, linearizability.Stamp{At: made.Call, Step: event.Made})
+		}
+		stamped = append(stamped, made)
 	}
 	type planned struct {
 		linearizability.Record
@@ -82,14 +89,18 @@ func invent(rng *rand.Rand) linearizability.History {
 	for _, p := range all {
 		p.Result = s.Apply(p.Op)
 		h = append(h, p.Record)
+		stamp(&p.Record, p.at)
+		stamped = append(stamped, p.Record)
 	}
 	for _, r := range asleep {
 		n := s.Clone()
 		if n.Apply(r.Op).Pending { // else it is awake by now, and we leave it out
 			h = append(h, r)
+			r.Steps = []linearizability.Stamp{{At: r.Call, Step: event.Found}}
+			stamped = append(stamped, r)
 		}
 	}
-	return h
+	return h, stamped
 }
 
 func simple(rng *rand.Rand) event.Op {
@@ -107,9 +118,11 @@ func simple(rng *rand.Rand) event.Op {
 	return event.Op{Call: event.ReadPipe, FD: 1, N: 1 + rng.Int64N(2)}
 }
 
-// spoil changes one answer.
-func spoil(rng *rand.Rand, h linearizability.History) {
-	r := &h[2+rng.IntN(len(h)-2)]
+// spoil changes one answer, in both histories.
+func spoil(rng *rand.Rand, h, stamped linearizability.History) {
+	i := 2 + rng.IntN(len(h)-2)
+	r := &h[i]
+	defer func() { stamped[i].Op, stamped[i].Result = r.Op, r.Result }()
 	look := event.Op{Call: event.Poll, Room: 1}
 	switch {
 	case r.Result.Pending:
@@ -126,31 +139,71 @@ func spoil(rng *rand.Rand, h linearizability.History) {
 	}
 }
 
+// stamp gives a history the commit points that the kernel would name, had each
+// operation taken effect at one instant.
+func stamp(r *linearizability.Record, at int64) {
+	add := func(s event.Step) { r.Steps = append(r.Steps, linearizability.Stamp{At: at, Step: s}) }
+	add(event.Found)
+	if r.Op.Call != event.Poll {
+		add(event.Acted)
+		return
+	}
+	for range r.Op.Changes {
+		add(event.Change)
+		add(event.Found)
+		add(event.Changed)
+	}
+	for range r.Result.Events[len(r.Op.Changes):] { // all changes have a receipt
+		add(event.Took)
+	}
+}
+
 // On random histories, right ones and wrong ones, the verdict is that of
-// porcupine alone, and right ones are ok.
+// porcupine alone, and right ones are ok. So it is when commit points are known,
+// which explain the right ones and no others.
 func TestPlain(t *testing.T) {
-	var verdicts [2]int
-	for seed := range uint64(*plainRuns) {
-		rng := rand.New(rand.NewPCG(*first, seed))
-		h := invent(rng)
-		spoilt := seed%2 == 1
-		if spoilt {
-			spoil(rng, h)
-		}
-		want := plain(h)
-		r := linearizability.Check(h, linearizability.Options{})
-		if want != (r.Verdict == linearizability.OK) || !spoilt && !want {
-			t.Fatalf("history %d, spoilt %v: porcupine alone says %v, and\n%v\n%v\nAgain: go test ./linearizability -run TestPlain -linearizability.seed %d",
-				seed, spoilt, want, r, h, *first)
-		}
-		if want {
-			verdicts[0]++
-		} else {
-			verdicts[1]++
-		}
+	n := *plainRuns
+	switch {
+	case n != 0:
+	case testing.Short() || linearizability.RaceEnabled:
+		n = 3000
+	default:
+		n = 100_000
 	}
-	if verdicts[0] < *plainRuns/4 || verdicts[1] < *plainRuns/10 {
-		t.Errorf("%d right and %d wrong histories, want a good share of both", verdicts[0], verdicts[1])
+	const shards = 4
+	var right, wrong, replayed atomic.Int64
+	t.Run("shards", func(t *testing.T) {
+		for shard := range shards {
+			t.Run(fmt.Sprint(shard), func(t *testing.T) {
+				t.Parallel()
+				for seed := uint64(shard); seed < uint64(n); seed += shards {
+					rng := rand.New(rand.NewPCG(*first, seed))
+					h, stamped := invent(rng)
+					spoilt := seed/shards%4 == 3
+					if spoilt {
+						spoil(rng, h, stamped)
+					}
+					want := plain(h)
+					r := linearizability.Check(h, linearizability.Options{})
+					explained := linearizability.Replayed(stamped, false)
+					if want != (r.Verdict == linearizability.OK) || !spoilt && !want || !spoilt != explained && (!spoilt || !want) {
+						t.Fatalf("history %d, spoilt %v: porcupine alone says %v; the commit points explain it: %v; and\n%v\n%v\nAgain: go test ./linearizability -run TestPlain -linearizability.seed %d",
+							seed, spoilt, want, explained, r, stamped, *first)
+					}
+					if want {
+						right.Add(1)
+					} else {
+						wrong.Add(1)
+					}
+					if spoilt && explained {
+						replayed.Add(1)
+					}
+				}
+			})
+		}
+	})
+	if int(right.Load()) < n/4 || int(wrong.Load()) < n/20 {
+		t.Errorf("%d right and %d wrong histories, want a good share of both", right.Load(), wrong.Load())
 	}
-	t.Logf("%d right, %d wrong", verdicts[0], verdicts[1])
+	t.Logf("%d right, %d wrong; of the spoilt ones the commit points explain %d", right.Load(), wrong.Load(), replayed.Load())
 }

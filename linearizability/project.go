@@ -44,6 +44,8 @@ type does uint8
 
 const (
 	whole   does = iota // an operation that is one step
+	first               // of the making of a pipe: there is the read end
+	second              // and the write end, with which another thread may have ended the read end
 	unlink              // of a close or dup2: the number is free
 	reap                // its knotes are gone
 	release             // its file too
@@ -57,7 +59,7 @@ const (
 	leave               // it returned without having looked
 )
 
-var doesNames = [...]string{unlink: "number free", reap: "knotes gone", release: "file released", enter: "began",
+var doesNames = [...]string{first: "read end made", unlink: "number free", reap: "knotes gone", release: "file released", enter: "began",
 	found:  "found the descriptor",
 	passed: "not returned, though there was room", asleep: "asleep at the end", leave: "returned without looking"}
 
@@ -78,7 +80,7 @@ type part struct {
 
 func (p *part) String() string {
 	switch p.does {
-	case whole, act:
+	case whole, act, second:
 		return fmt.Sprintf("%v => %v", p.rec.Op, p.rec.Result)
 	case change:
 		return "change " + p.kev.String()
@@ -211,6 +213,9 @@ func (p *plan) project(k key, weak bool) []porcupine.Operation {
 				continue
 			}
 			parts = []part{{does: whole}}
+			if r.Op.Call == event.MakePipe && r.Result.Errno == 0 && !r.Result.Pending {
+				parts = []part{{does: first}, {does: second}}
+			}
 		case event.Poll:
 			if p.groups.of(r.Op.FD) != k.queue {
 				continue

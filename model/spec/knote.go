@@ -175,6 +175,9 @@ func (s *State) holds(i int) bool {
 func (s *State) fire(i int) {
 	kn := &s.knotes[i]
 	kn.fired = true
+	if kn.place != 0 {
+		s.coalesced(kn.queue)
+	}
 	if kn.disabled || kn.place != 0 {
 		return
 	}

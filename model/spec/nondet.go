@@ -13,6 +13,7 @@ type Freedom uint8
 const (
 	AnyOrder  Freedom = 1 << iota // see anyOrder
 	AnyNumber                     // see anyNumber
+	LateNews                      // see lateNews
 )
 
 // anyOrder: events come in any order. "Order is FIFO by arrival at the queue
@@ -87,6 +88,77 @@ func (s *State) halfEnded(l Life) bool {
 	return slices.ContainsFunc(s.slots, func(x slot) bool { return x.life == l.life && x.ending && !x.reaped })
 }
 
+// lateNews: who tells a knote of something may come when that has been
+// retrieved already, and then EV_CLEAR returns it once more. "Events which
+// report state transitions" are told of after the transition: where a filter
+// blocks the two are not one step, and the watchers of a kqueue are told when
+// its event is on its list. Who posts does so before its call returns, so only
+// calls that are under way leave word.
+//
+//	set 1 5                     kevent
+//	the level is 5
+//	(another knote's filter blocks)
+//	                            returns READ 1, level 5, which was due before
+//	asks the knote: 5, fires it <- returned once more
+//
+// A timer below a kqueue tells whenever it likes.
+func (s *State) lateNews(i int) bool {
+	kn := &s.knotes[i]
+	return kn.late || s.nested(i) && s.reachesTimer(kn.file)
+}
+
+// coalesced: what fires on a kqueue's list that is there already is no news to
+// who watches the kqueue; but the list may have been looked through meanwhile by
+// a call that returned nothing, and then it is. "May", since that call leaves
+// no trace in what anybody is answered.
+func (s *State) coalesced(q int32) {
+	if s.free&LateNews == 0 {
+		return
+	}
+	for i := range s.knotes {
+		if kn := &s.knotes[i]; kn.file == q && s.nested(i) && !kn.late {
+			kn.late = true
+			s.coalesced(kn.queue)
+		}
+	}
+}
+
+// mayTick: knote i may be ready although nothing is known of it, because a
+// timer expires at any instant.
+func (s *State) mayTick(i int) bool {
+	kn := &s.knotes[i]
+	if kn.filter == event.Timer {
+		return kn.more != noTick
+	}
+	return s.nested(i) && s.reachesTimer(kn.file)
+}
+
+func (s *State) reachesTimer(q int32) bool {
+	return slices.ContainsFunc(s.knotes, func(kn knote) bool {
+		return kn.filter == event.Timer && !kn.disabled && s.reaches(q, kn.queue)
+	})
+}
+
 // doneOrNot: of an operation that has not returned nobody knows whether it has
 // taken effect. "What was applied stays applied."
 func doneOrNot(before, after State) []State { return []State{before, after} }
+
+// AnyCount: a kqueue that watches kqueue q may report that it has n events. "The
+// number of events available" is counted by asking one knote after another, and
+// while others are at work the count is of no one instant: what was ready all
+// the time is in it, as sure says, and no more than there ever was, most. If
+// nobody does anything meanwhile it is exact, but for timers.
+func (s *State) AnyCount(q int32, n int64, sure []Ref, most int64, quiet bool) bool {
+	if quiet {
+		c := s.Census(q)
+		return c.Least <= n && n <= c.Now
+	}
+	return n > 0 && int64(len(sure)) <= n && n <= most
+}
+
+// MayLoop: a change to kqueue q that would watch what l is may be refused with
+// ELOOP, while another call is under way that has ended a watch: it takes it
+// out of the graph before it returns, and "before" is all that is promised.
+func (s *State) MayLoop(q int32, l Life) bool {
+	return l.file >= 0 && s.files[l.file].kind == queue
+}

@@ -69,6 +69,7 @@ type knote struct {
 	ident    uint64
 	udata    uint64
 	place    int64
+	late     bool // it may be told once more of what has been retrieved, see lateNews
 
 	mark    int64 // low-water mark
 	bits    event.Fflags

@@ -1,0 +1,7 @@
+package linearizability
+
+// RaceEnabled says that the race detector is on.
+const RaceEnabled = raceEnabled
+
+// Replayed says whether the commit points of a history explain it.
+var Replayed = replayed

@@ -1,0 +1,451 @@
+package linearizability
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"sync"
+	"syscall"
+
+	"github.com/kqlab/kqlab/model/event"
+	"github.com/kqlab/kqlab/model/spec"
+)
+
+// A replay takes the steps of a whole history in the order of their commit
+// points, and holds each against the specification. If it comes to the end, the
+// order is a proof: it is one in which the specification allows everything,
+// and it keeps the order in which calls returned and began, since each point
+// lies within its call. So it need not be trusted that the points are at the
+// right places. If it does not come to the end it has shown nothing, and the
+// projections are searched.
+//
+// It is fast because it goes forward only, changes one state in place, and keeps
+// its memory for the next history.
+type replay struct {
+	h       History
+	weak    bool
+	s       spec.State
+	calls   []call
+	moments []moment
+	stuck   int     // where it does not go on
+	active  []int32 // calls that have begun to act and not returned
+	watch   []int32 // calls that have found something ready, which they may not miss, or count
+}
+
+// A moment is a step of a call, or its return.
+type moment struct {
+	at   int64
+	rec  int32
+	step event.Step // 0: it returns
+}
+
+// A call is how far an operation is.
+type call struct {
+	found   spec.Life // what its last Found has found
+	errno   syscall.Errno
+	life    int32 // of a close: the one that ends
+	queue   int32 // of a kevent
+	entered bool
+	looked  bool          // found is that of the change in hand
+	acted   bool          // others may have seen something of it
+	made    int           // descriptors made
+	change  int           // the change in hand, from 1; 0 before the first
+	applied bool          // the change in hand is
+	stopped syscall.Errno // of a change that failed without room for its record
+	records int           // of its events, those that speak of changes and are accounted for
+	taken   int           // of its events, those that it has retrieved
+
+	// Of a kevent that returns though there was room: what was ready when its
+	// scan began, and has been ever since.
+	passing bool
+	ready   []spec.Ref
+
+	// While it counts what a kqueue has.
+	counting bool
+	inner    int32
+	quiet    bool // nobody else is in the midst of anything
+	most     int64
+	sure     []spec.Ref
+}
+
+var replays = sync.Pool{New: func() any { return new(replay) }}
+
+// replayed reports whether the commit points of a history explain it.
+func replayed(h History, weak bool) bool {
+	r := replays.Get().(*replay)
+	r.h, r.weak = h, weak
+	ok := r.order() && r.run()
+	r.h = nil
+	replays.Put(r)
+	return ok
+}
+
+// order lists the moments. A history without commit points has none to order.
+func (r *replay) order() bool {
+	r.moments = r.moments[:0]
+	for i := range r.h {
+		rec := &r.h[i]
+		last := rec.Call
+		for j, s := range rec.Steps {
+			if s.At < last || s.At > rec.Return {
+				return false
+			}
+			last = s.At
+			if s.Step == event.Released && j+1 < len(rec.Steps) {
+				continue // the file says itself when it is gone
+			}
+			r.moments = append(r.moments, moment{s.At, int32(i), s.Step})
+		}
+		if rec.Return != Never {
+			r.moments = append(r.moments, moment{rec.Return, int32(i), 0})
+		}
+		if len(rec.Steps) == 0 && rec.Op.Call != event.Poll && rec.Result.Errno == 0 && !rec.Result.Pending {
+			return false
+		}
+	}
+	slices.SortStableFunc(r.moments, func(a, b moment) int { return cmp.Compare(a.at, b.at) })
+	return true
+}
+
+// run takes the steps in order.
+func (r *replay) run() bool {
+	r.s.Reset(spec.AnyOrder | spec.LateNews)
+	r.active, r.watch = r.active[:0], r.watch[:0]
+	if n := len(r.h); n > cap(r.calls) {
+		r.calls = make([]call, n)
+	} else {
+		r.calls = r.calls[:n]
+	}
+	for i := range r.calls {
+		c := &r.calls[i]
+		*c = call{ready: c.ready[:0], sure: c.sure[:0]}
+	}
+	for _, m := range r.moments {
+		c, rec := &r.calls[m.rec], &r.h[m.rec]
+		ok := true
+		if m.step == 0 {
+			ok = r.returns(c, rec)
+			r.active = without(r.active, m.rec)
+			r.watch = without(r.watch, m.rec)
+		} else {
+			ok = r.step(m.rec, c, rec, m.step)
+		}
+		if !ok {
+			return false
+		}
+		if len(r.watch) > 0 && seen(m.step) {
+			r.look(m.rec)
+		}
+	}
+	return r.atRest()
+}
+
+// seen reports whether others may see something of a step.
+func seen(s event.Step) bool {
+	return s != 0 && s != event.Found && s != event.Change && s != event.Pruned
+}
+
+func without(list []int32, x int32) []int32 {
+	if i := slices.Index(list, x); i >= 0 {
+		return slices.Delete(list, i, i+1)
+	}
+	return list
+}
+
+// look notes what has become of what calls have found ready, after a step of
+// another.
+func (r *replay) look(by int32) {
+	for i := 0; i < len(r.watch); i++ {
+		c := &r.calls[r.watch[i]]
+		if r.watch[i] == by {
+			continue
+		}
+		c.ready = r.s.StillReady(c.ready)
+		if c.counting {
+			c.quiet = false
+			c.sure = r.s.StillReady(c.sure)
+			c.most = max(c.most, r.s.Census(c.inner).Most)
+		} else if len(c.ready) == 0 {
+			r.watch = slices.Delete(r.watch, i, i+1)
+			i--
+		}
+	}
+}
+
+// others reports whether another call is in the midst of what it does, on the
+// file that life l is of, or on any.
+func (r *replay) others(n int32) bool {
+	return len(r.active) > 1 || len(r.active) == 1 && r.active[0] != n
+}
+
+// step takes one.
+func (r *replay) step(n int32, c *call, rec *Record, step event.Step) bool {
+	if !c.acted && seen(step) {
+		c.acted = true
+		r.active = append(r.active, n)
+	}
+	op := &rec.Op
+	switch step {
+	case event.Made:
+		return r.make(c, rec)
+	case event.Found:
+		switch {
+		case op.Call != event.Poll:
+			c.found, c.errno = r.s.Find(op.FD)
+		case !c.entered:
+			c.entered = true
+			c.queue, c.errno = r.s.Enter(op.FD)
+			r.scans(n, c, rec)
+		case c.change > 0 && c.change <= len(op.Changes):
+			c.found, c.errno = r.s.Target(op.Changes[c.change-1])
+			c.looked = true
+		}
+		return true
+	case event.Acted:
+		return r.act(c, rec)
+	case event.Change:
+		ok := r.apply(n, c, rec)
+		c.change++
+		c.applied, c.looked = false, false
+		return ok && c.change <= len(op.Changes)
+	case event.Changed:
+		return r.apply(n, c, rec)
+	case event.Pruned:
+		r.count(n, c, rec)
+		return true
+	case event.Took:
+		return r.take(n, c, rec)
+	case event.Unlinked:
+		var errno syscall.Errno
+		c.life, errno = r.s.Unlink(*op)
+		return rec.Result.Pending || errno == rec.Result.Errno
+	case event.Reaped:
+		r.s.Reap(c.life)
+		return true
+	case event.Released:
+		r.s.Release(c.life)
+		return true
+	}
+	return false
+}
+
+// make is a step of what makes descriptors.
+func (r *replay) make(c *call, rec *Record) bool {
+	res := &rec.Result
+	if res.Pending || res.Errno != 0 {
+		// Dup answers EBADF at this step; nothing else fails there.
+		_, errno := r.s.Find(rec.Op.FD)
+		return !res.Pending && rec.Op.Call == event.Dup && errno == res.Errno
+	}
+	fd, second := int(res.N), int(res.N2)
+	if int64(fd) != res.N || int64(second) != res.N2 || len(res.Events) > 0 {
+		return false
+	}
+	c.made++
+	switch {
+	case rec.Op.Call == event.Dup:
+		return c.made == 1 && second == 0 && r.s.Duplicate(rec.Op.FD, fd)
+	case c.made == 2 && rec.Op.Call == event.MakePipe:
+		return r.s.MakeOther(c.found, second)
+	case c.made > 1 || rec.Op.Call != event.MakePipe && second != 0:
+		return false
+	}
+	var ok bool
+	c.found, ok = r.s.Make(rec.Op.Call, fd)
+	return ok
+}
+
+// act is what a device does to what has been found.
+func (r *replay) act(c *call, rec *Record) bool {
+	n, errno := int64(0), c.errno
+	if errno == 0 {
+		n, errno = r.s.Act(c.found, rec.Op)
+	}
+	c.made++
+	return rec.Result.Pending || rec.Result.Equal(event.Result{N: n, Errno: errno})
+}
+
+// apply makes the change in hand, if it has not been made, and accounts for the
+// record of it.
+func (r *replay) apply(n int32, c *call, rec *Record) bool {
+	if c.change == 0 || c.applied || c.stopped != 0 {
+		return c.change == 0 || c.applied
+	}
+	c.applied = true
+	kev, res := rec.Op.Changes[c.change-1], &rec.Result
+	if !c.looked {
+		c.found, c.errno = r.s.Target(kev)
+	}
+	said := func(errno syscall.Errno) bool {
+		return c.records < len(res.Events) && res.Events[c.records] == spec.Record(kev, errno)
+	}
+	last := res.Errno != 0 && c.change == r.begun(rec)
+	errno := c.errno
+	switch {
+	case errno != 0:
+	case r.s.MayRefuse(c.found) && (said(syscall.EBADF) || last && res.Errno == syscall.EBADF):
+		errno = syscall.EBADF
+	case r.others(n) && r.s.MayLoop(c.queue, c.found) && (said(syscall.ELOOP) || last && res.Errno == syscall.ELOOP):
+		errno = syscall.ELOOP
+	default:
+		errno = r.s.ChangeOf(c.queue, c.found, kev)
+	}
+	switch receipt := kev.Flags&event.Receipt != 0; {
+	case errno == 0 && !receipt:
+	case c.records < rec.Op.Room:
+		if res.Pending || res.Errno == 0 && !said(errno) {
+			return false
+		}
+		c.records++
+	case errno != 0:
+		c.stopped = errno
+	}
+	r.scans(n, c, rec)
+	return true
+}
+
+// begun returns how many changes the call has turned to.
+func (r *replay) begun(rec *Record) (n int) {
+	for _, s := range rec.Steps {
+		if s.Step == event.Change {
+			n++
+		}
+	}
+	return n
+}
+
+// scans notes, once all changes are made, what the call should not miss.
+func (r *replay) scans(n int32, c *call, rec *Record) {
+	res := &rec.Result
+	if c.errno != 0 && c.change == 0 || c.change < len(rec.Op.Changes) || r.weak || res.Pending || res.Errno != 0 ||
+		c.records > 0 || c.stopped != 0 || len(res.Events) >= rec.Op.Room {
+		return
+	}
+	c.passing = true
+	c.ready = r.s.Ready(c.ready[:0], c.queue, false)
+	c.ready = slices.DeleteFunc(c.ready, func(ref spec.Ref) bool { return slices.ContainsFunc(res.Events, ref.Is) })
+	if len(c.ready) > 0 {
+		r.watch = append(r.watch, n)
+	}
+}
+
+// count begins to count what a kqueue has to deliver, if that is what the call
+// returns next.
+func (r *replay) count(n int32, c *call, rec *Record) {
+	if c.counting || c.taken >= len(rec.Result.Events) {
+		return
+	}
+	inner, ok := r.s.Watched(c.queue, rec.Result.Events[c.taken])
+	if !ok {
+		return
+	}
+	c.counting, c.inner = true, inner
+	c.quiet = !r.others(n)
+	c.sure, c.most = c.sure[:0], math.MaxInt64
+	if c.quiet {
+		c.sure, c.most = r.s.Ready(c.sure, inner, false), r.s.Census(inner).Most
+	}
+	if !slices.Contains(r.watch, n) {
+		r.watch = append(r.watch, n)
+	}
+}
+
+// take returns the next event.
+func (r *replay) take(n int32, c *call, rec *Record) bool {
+	if rec.Result.Pending || rec.Result.Errno != 0 || c.records > 0 || c.taken >= len(rec.Result.Events) || c.errno != 0 && c.change == 0 ||
+		!r.apply(n, c, rec) || c.change < len(rec.Op.Changes) {
+		return false
+	}
+	kev := rec.Result.Events[c.taken]
+	c.taken++
+	late := false
+	if inner, ok := r.s.Watched(c.queue, kev); ok {
+		if !c.counting || inner != c.inner || !r.s.AnyCount(inner, kev.Data, c.sure, c.most, c.quiet) {
+			return false
+		}
+		c.counting = false
+		late = r.others(n)
+	}
+	if !r.s.Retrieve(c.queue, kev, late) {
+		return false
+	}
+	// Completeness is of a call that ends before anybody else has taken it. One
+	// that returns others may pass over what is taken meanwhile and put back
+	// behind its mark.
+	for _, i := range r.watch {
+		if o := &r.calls[i]; i != n && o.queue == c.queue && len(r.h[i].Result.Events) > 0 {
+			o.ready = slices.DeleteFunc(o.ready, func(ref spec.Ref) bool { return ref.Is(kev) })
+		}
+	}
+	return true
+}
+
+// returns holds the answer of a call against what its steps have come to.
+func (r *replay) returns(c *call, rec *Record) bool {
+	op, res := &rec.Op, &rec.Result
+	switch op.Call {
+	case event.Poll:
+		return r.answers(c, rec)
+	case event.MakePipe:
+		return c.made == 2
+	case event.Kqueue, event.MakeProbe:
+		return c.made == 1
+	case event.Set, event.ReadPipe, event.WritePipe:
+		return c.made == 1 || r.act(c, rec)
+	}
+	return res.N2 == 0 && (op.Call == event.Dup || res.N == 0) && len(res.Events) == 0
+}
+
+// answers is returns for a kevent.
+func (r *replay) answers(c *call, rec *Record) bool {
+	op, res := &rec.Op, &rec.Result
+	if !c.entered || res.Errno != 0 && len(res.Events) > 0 {
+		return false
+	}
+	if c.change == 0 && c.errno != 0 {
+		return res.Equal(event.Result{Errno: c.errno})
+	}
+	if !r.apply(-1, c, rec) || res.N != 0 || res.N2 != 0 {
+		return false
+	}
+	switch {
+	case c.stopped != 0:
+		return res.Errno == c.stopped
+	case res.Errno != 0:
+		return res.Errno == syscall.EBADF && r.s.Closed(c.queue)
+	case c.change != len(op.Changes):
+		return false
+	case c.records > 0 || op.Room == 0:
+		return len(res.Events) == c.records
+	}
+	if c.taken != len(res.Events) || c.taken > op.Room || c.taken == 0 && op.Wait == event.Forever || len(c.ready) > 0 {
+		return false
+	}
+	for i, kev := range res.Events {
+		for _, e := range res.Events[:i] {
+			if e.Ident == kev.Ident && e.Filter == kev.Filter {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// atRest holds those that are asleep at the end against what they sleep on.
+func (r *replay) atRest() bool {
+	for i := range r.h {
+		c, rec := &r.calls[i], &r.h[i]
+		if !rec.Result.Pending || rec.Op.Call != event.Poll {
+			continue
+		}
+		if !c.entered || c.change != len(rec.Op.Changes) || c.errno != 0 && c.change == 0 || !r.apply(-1, c, rec) ||
+			c.records > 0 || c.stopped != 0 || rec.Op.Wait != event.Forever || rec.Op.Room == 0 || r.s.Closed(c.queue) {
+			return false
+		}
+		c.ready = r.s.Ready(c.ready[:0], c.queue, true)
+		if len(c.ready) > 0 {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,169 @@
+package spec
+
+import (
+	"slices"
+
+	"github.com/kqlab/kqlab/model/event"
+)
+
+// The methods of this file, with Find, Act, Target, ChangeOf, Unlink, Reap and
+// Release, are the steps of operations, in place: for who knows in which order
+// they were taken, and wants to know whether that can be. Those that say false
+// have changed nothing that matters to any other.
+
+// Reset makes s what New returns, and keeps its memory.
+func (s *State) Reset(free Freedom) {
+	*s = State{free: free, slots: s.slots[:0], files: s.files[:0], knotes: s.knotes[:0], owed: s.owed[:0]}
+}
+
+// Make is the first step of what makes a file, and of a pipe that of its read
+// end: fd is a descriptor for it from now on. It returns the life, false if the
+// number cannot be.
+func (s *State) Make(c event.Call, fd int) (Life, bool) {
+	if !s.anyNumber(fd) {
+		return Life{}, false
+	}
+	s.open(c, fd)
+	return Life{s.lives, s.at(fd).file}, true
+}
+
+// MakeOther is the second step of the making of a pipe: fd is a descriptor for
+// the write end, of which Make has returned the read end.
+func (s *State) MakeOther(l Life, fd int) bool {
+	if !s.anyNumber(fd) {
+		return false
+	}
+	s.link(fd, s.files[l.file].peer)
+	return true
+}
+
+// Duplicate is dup as far as it is known to have made number to, false if that
+// cannot be.
+func (s *State) Duplicate(fd, to int) bool {
+	x := s.at(fd)
+	if x == nil || !s.anyNumber(to) {
+		return false
+	}
+	s.link(to, x.file)
+	return true
+}
+
+// Retrieve is [State.Take] in place: kqueue q returns kev. Late says that
+// another thread is in the midst of telling of what kev reports, and may do so
+// once more: see lateNews.
+func (s *State) Retrieve(q int32, kev event.Kevent, late bool) bool {
+	for i := range s.knotes {
+		kn := &s.knotes[i]
+		if kn.queue != q || kn.ident != kev.Ident || kn.filter != kev.Filter || kn.disabled || kn.udata != kev.Udata {
+			continue
+		}
+		if s.nested(i) {
+			// How many events there are is for CountBetween to say.
+			if kev != (event.Kevent{Ident: kn.ident, Filter: kn.filter, Flags: kn.keep, Data: kev.Data, Udata: kn.udata}) {
+				continue
+			}
+		} else {
+			s.anyTicks(i, kev.Data)
+			if hit, e := s.ask(i); !hit || e != kev {
+				continue
+			}
+		}
+		if kn.place == 0 && !s.lateNews(i) {
+			continue
+		}
+		kn.fired = true
+		s.retrieved(i)
+		kn.late = late && kn.keep&event.Clear != 0
+		s.sweep()
+		return true
+	}
+	return false
+}
+
+// A Ref names a knote as long as there is one.
+type Ref struct {
+	queue  int32
+	life   int32
+	filter event.Filter
+	ident  uint64
+}
+
+// Is reports whether r is a knote that e is an event of.
+func (r Ref) Is(e event.Kevent) bool { return r.ident == e.Ident && r.filter == e.Filter }
+
+// Ready appends to refs the knotes that kqueue q would return now, given room.
+// With nested, those that watch a kqueue are among them.
+func (s *State) Ready(refs []Ref, q int32, nested bool) []Ref {
+	for i := range s.knotes {
+		if kn := &s.knotes[i]; kn.queue == q && (nested || !s.nested(i)) && s.ready(i) {
+			refs = append(refs, Ref{q, kn.life, kn.filter, kn.ident})
+		}
+	}
+	return refs
+}
+
+// StillReady removes from refs those that are no longer ready.
+func (s *State) StillReady(refs []Ref) []Ref {
+	return slices.DeleteFunc(refs, func(r Ref) bool {
+		i := slices.IndexFunc(s.knotes, func(kn knote) bool {
+			return kn.queue == r.queue && kn.ident == r.ident && kn.filter == r.filter && kn.life == r.life
+		})
+		return i < 0 || !s.ready(i)
+	})
+}
+
+// ready reports whether knote i would be returned now. It changes nothing.
+func (s *State) ready(i int) bool {
+	kn := &s.knotes[i]
+	if kn.place == 0 || kn.disabled {
+		return false
+	}
+	if !s.nested(i) {
+		hit, _ := s.ask(i)
+		return hit
+	}
+	for j := range s.knotes {
+		if s.knotes[j].queue == kn.file && s.ready(j) {
+			return true
+		}
+	}
+	return false
+}
+
+// Watched returns the kqueue that kev, an event of kqueue q, reports on; false if
+// that is not what it does.
+func (s *State) Watched(q int32, kev event.Kevent) (inner int32, ok bool) {
+	i := slices.IndexFunc(s.knotes, func(kn knote) bool {
+		return kn.queue == q && kn.ident == kev.Ident && kn.filter == kev.Filter
+	})
+	if i < 0 || !s.nested(i) {
+		return 0, false
+	}
+	return s.knotes[i].file, true
+}
+
+// A Census is how many events a kqueue may have at an instant, as one that
+// watches it reports.
+type Census struct {
+	Least int64 // those that are ready
+	Now   int64 // and timers that may have expired
+	Most  int64 // and those that are not disabled
+}
+
+// Census counts the events of kqueue q.
+func (s *State) Census(q int32) (c Census) {
+	for i := range s.knotes {
+		kn := &s.knotes[i]
+		if kn.queue != q || kn.disabled {
+			continue
+		}
+		c.Most++
+		if s.ready(i) {
+			c.Least++
+			c.Now++
+		} else if s.mayTick(i) {
+			c.Now++
+		}
+	}
+	return c
+}
