@@ -23,14 +23,14 @@ const depth = 10
 // A scratch is what a thread's calls need and would otherwise allocate. It
 // belongs to the thread, so nothing guards it.
 type scratch struct {
-	frames [depth + 1]frame
-	level  int              // frames in use: a scan, and the prunings inside it
-	marks  [depth + 1]Knote // each keeps the place of a walk of a source's list
-	walks  int              // marks in use: a walk that waits, and the visits paid meanwhile
-	debts  []*Queue         // watched queues posted to and not visited yet
-	edges  []edge           // watches that have ended and are still in the graph
-	ends   []*Knote         // one-shots that the scan has ended and must clean
-	pool   *Knote           // freed knotes, by hnext
+	frames []*frame // at most depth+1; most threads need none, and a frame is large
+	level  int      // frames in use: a scan, and the prunings inside it
+	marks  []*Knote // each keeps the place of a walk of a source's list; at most depth+1
+	walks  int      // marks in use: a walk that waits, and the visits paid meanwhile
+	debts  []*Queue // watched queues posted to and not visited yet
+	edges  []edge   // watches that have ended and are still in the graph
+	ends   []*Knote // one-shots that the scan has ended and must clean
+	pool   *Knote   // freed knotes, by hnext
 	pooled int
 }
 
@@ -44,8 +44,22 @@ type frame struct {
 
 // push takes the next frame: passes nest as deep as queues do.
 func (sc *scratch) push() *frame {
+	if sc.level == len(sc.frames) {
+		f := &frame{}
+		f.end.link, f.cursor.link = marker, marker
+		sc.frames = append(sc.frames, f)
+	}
 	sc.level++
-	return &sc.frames[sc.level-1]
+	return sc.frames[sc.level-1]
+}
+
+// mark takes the next mark: a walk that waits pays visits, which walk too.
+func (sc *scratch) mark() *Knote {
+	if sc.walks == len(sc.marks) {
+		sc.marks = append(sc.marks, &Knote{state: marked})
+	}
+	sc.walks++
+	return sc.marks[sc.walks-1]
 }
 
 // A claim is a knote that a scan is evaluating, and what it found.
@@ -62,11 +76,6 @@ func scratchOf(td *machine.Thread) *scratch {
 		return sc
 	}
 	sc := &scratch{}
-	for i := range sc.frames {
-		sc.marks[i].state = marked
-		sc.frames[i].end.link = marker
-		sc.frames[i].cursor.link = marker
-	}
 	td.Scratch = sc
 	return sc
 }

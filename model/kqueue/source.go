@@ -138,8 +138,7 @@ func (s *Source) Post(td *machine.Thread, hint int64) {
 // be asked. Marks and knotes that go are passed; nil is the end of the list.
 func (s *Source) awaitPassing(td *machine.Thread, kn *Knote) *Knote {
 	sc := scratchOf(td)
-	mark := &sc.marks[sc.walks]
-	sc.walks++
+	mark := sc.mark()
 	s.notes.insertBefore(mark, kn)
 	for kn = mark.snext; kn != nil; kn = mark.snext {
 		if kn.state&(marked|gone) != 0 {
