@@ -1,6 +1,8 @@
 package fuzz_test
 
 import (
+	"runtime"
+	"sync/atomic"
 	"testing"
 
 	"github.com/kqlab/kqlab/fuzz"
@@ -8,7 +10,7 @@ import (
 	"github.com/kqlab/kqlab/strategies"
 )
 
-// Operations run, recorded and checked, of drawn scripts.
+// Operations run, recorded and checked, of drawn scripts, by several workers.
 func BenchmarkRun(b *testing.B) {
 	var drawn []*script.Script
 	for seed := range 100 {
@@ -16,15 +18,19 @@ func BenchmarkRun(b *testing.B) {
 	}
 	for _, e := range strategies.All {
 		b.Run(e.Name, func(b *testing.B) {
-			ops := 0
-			for i := 0; b.Loop(); i++ {
-				r := fuzz.Run(drawn[i%len(drawn)], fuzz.Options{New: e.New, Strategy: e.Name})
-				if r.Finding != nil {
-					b.Fatal(r.Text())
+			var ops, next atomic.Int64
+			b.SetParallelism(4) // some wait while others run
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					r := fuzz.Run(drawn[int(next.Add(1))%len(drawn)], fuzz.Options{New: e.New, Strategy: e.Name})
+					if r.Finding != nil {
+						b.Error(r.Text())
+						return
+					}
+					ops.Add(int64(len(r.History)))
 				}
-				ops += len(r.History)
-			}
-			b.ReportMetric(float64(ops)/b.Elapsed().Seconds(), "ops/s")
+			})
+			b.ReportMetric(float64(ops.Load())/b.Elapsed().Seconds()/float64(runtime.GOMAXPROCS(0)), "ops/s/core")
 		})
 	}
 }

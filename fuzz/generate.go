@@ -16,7 +16,7 @@ func Concurrent() *rapid.Generator[*script.Script] {
 		g := &drawing{t: t, waits: []event.Wait{event.NoWait, event.NoWait, event.Finite, event.Forever}, timers: true, cpus: script.MaxCPU + 1}
 		s := g.setup()
 		for range rapid.IntRange(2, script.MaxThreads).Draw(t, "threads") {
-			s.Threads = append(s.Threads, g.thread(1, 8))
+			s.Threads = append(s.Threads, g.thread(1, 30))
 		}
 		return s
 	})

@@ -30,7 +30,6 @@ type progress struct {
 	looked  bool  // it has found a descriptor, or not:
 	found   spec.Life
 	errno   syscall.Errno
-	taken   bool // another call has returned the knote meanwhile
 }
 
 func (s state) clone() state { return state{s.Clone(), slices.Clone(s.calls)} }
@@ -172,7 +171,8 @@ func step(s state, p *part, k key, lax laxity) []state {
 	case took:
 		all = s.take(at, p, k, lax)
 	case passed:
-		if lax < noCompleteness && (s.Closed(c.queue) || s.ready(c.queue, k)) && !takenMeanwhile(c, p.rec) {
+		// Of a closed queue it answers EBADF, unless it had something already.
+		if lax < noCompleteness && (s.Closed(c.queue) && len(p.rec.Result.Events) == 0 || s.ready(c.queue, k)) {
 			return nil
 		}
 	case asleep:
@@ -197,13 +197,6 @@ func step(s state, p *part, k key, lax laxity) []state {
 	}
 	return done
 }
-
-// takenMeanwhile: a call that returns other events may miss a level-triggered one
-// that another call returns at the same time. Completeness is of a call that
-// "ended before anybody else took it": the other scan has put it back to the
-// tail, behind the mark that bounds this one. A call that returns nothing has
-// no such excuse: it has seen an empty list that was not empty.
-func takenMeanwhile(c *progress, r *Record) bool { return c.taken && len(r.Result.Events) > 0 }
 
 // finish ends a call after its last part: all that it has said of changes must
 // be accounted for.
@@ -266,9 +259,6 @@ func (s state) account(at int, p *part, errno syscall.Errno, lax laxity) (out []
 // values are others, or it is not ready, or not there.
 func (s state) take(at int, p *part, k key, lax laxity) (out []state) {
 	q := s.calls[at].queue
-	for i := range s.calls {
-		s.calls[i].taken = s.calls[i].taken || i != at
-	}
 	for _, n := range s.Take(q, p.kev) {
 		out = append(out, state{n, slices.Clone(s.calls)})
 	}

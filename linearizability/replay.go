@@ -44,7 +44,8 @@ type call struct {
 	found   spec.Life // what its last Found has found
 	errno   syscall.Errno
 	life    int32 // of a close: the one that ends
-	queue   int32 // of a kevent
+	closing bool  // of a close: it has closed a kqueue
+	queue   int32 // of a kevent, or closed
 	entered bool
 	looked  bool          // found is that of the change in hand
 	acted   bool          // others may have seen something of it
@@ -223,10 +224,15 @@ func (r *replay) step(n int32, c *call, rec *Record, step event.Step) bool {
 		r.s.Reap(c.life)
 		return true
 	case event.Released:
-		r.s.Release(c.life)
+		c.queue, c.closing = r.s.Shut(c.life)
 		return true
 	}
 	return false
+}
+
+// closing reports whether a close of kqueue q is under way.
+func (r *replay) closing(q int32) bool {
+	return slices.ContainsFunc(r.active, func(i int32) bool { return r.calls[i].closing && r.calls[i].queue == q })
 }
 
 // make is a step of what makes descriptors.
@@ -287,6 +293,8 @@ func (r *replay) apply(n int32, c *call, rec *Record) bool {
 		errno = syscall.EBADF
 	case r.others(n) && r.s.MayLoop(c.queue, c.found) && (said(syscall.ELOOP) || last && res.Errno == syscall.ELOOP):
 		errno = syscall.ELOOP
+	case r.s.Closed(c.queue) && r.closing(c.queue) && !said(syscall.EBADF) && !(last && res.Errno == syscall.EBADF):
+		errno = r.s.HalfClosed(c.queue, c.found, kev)
 	default:
 		errno = r.s.ChangeOf(c.queue, c.found, kev)
 	}
@@ -369,15 +377,28 @@ func (r *replay) take(n int32, c *call, rec *Record) bool {
 	if !r.s.Retrieve(c.queue, kev, late) {
 		return false
 	}
-	// Completeness is of a call that ends before anybody else has taken it. One
-	// that returns others may pass over what is taken meanwhile and put back
-	// behind its mark.
-	for _, i := range r.watch {
-		if o := &r.calls[i]; i != n && o.queue == c.queue && len(r.h[i].Result.Events) > 0 {
-			o.ready = slices.DeleteFunc(o.ready, func(ref spec.Ref) bool { return ref.Is(kev) })
-		}
-	}
 	return true
+}
+
+// missed returns whether the call has missed something that was ready from the
+// beginning of its scan on; see plan.takenMeanwhile.
+func (r *replay) missed(c *call, rec *Record) bool {
+	return slices.ContainsFunc(c.ready, func(ref spec.Ref) bool {
+		none := len(rec.Result.Events) == 0
+		if !(none && r.s.Closed(c.queue)) && r.s.MayBeGone(ref) {
+			return false
+		}
+		if none {
+			return true
+		}
+		for i := range r.h {
+			o := &r.h[i]
+			if o.Op.Call == event.Poll && r.calls[i].queue == c.queue && overlap(o, rec) && slices.ContainsFunc(o.Result.Events, ref.Is) {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // returns holds the answer of a call against what its steps have come to.
@@ -392,6 +413,9 @@ func (r *replay) returns(c *call, rec *Record) bool {
 		return c.made == 1
 	case event.Set, event.ReadPipe, event.WritePipe:
 		return c.made == 1 || r.act(c, rec)
+	}
+	if c.closing {
+		r.s.Empty(c.queue)
 	}
 	return res.N2 == 0 && (op.Call == event.Dup || res.N == 0) && len(res.Events) == 0
 }
@@ -418,7 +442,7 @@ func (r *replay) answers(c *call, rec *Record) bool {
 	case c.records > 0 || op.Room == 0:
 		return len(res.Events) == c.records
 	}
-	if c.taken != len(res.Events) || c.taken > op.Room || c.taken == 0 && op.Wait == event.Forever || len(c.ready) > 0 {
+	if c.taken != len(res.Events) || c.taken > op.Room || c.taken == 0 && op.Wait == event.Forever || r.missed(c, rec) {
 		return false
 	}
 	for i, kev := range res.Events {

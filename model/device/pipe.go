@@ -77,9 +77,9 @@ func (e *PipeEnd) Read(td *machine.Thread, b []byte) (int, error) {
 		return 0, syscall.EBADF
 	}
 	p.readers.Enter(td)
-	td.Commit(event.Acted)
 	n := min(len(b), p.n)
 	if n == 0 || e.gone {
+		td.Commit(event.Acted)
 		err := p.noRead(len(b))
 		p.readers.Exit(td)
 		return 0, err
@@ -105,6 +105,7 @@ func (e *PipeEnd) Read(td *machine.Thread, b []byte) (int, error) {
 		hint = 0
 	}
 	p.writers.Post(td, hint)
+	td.Commit(event.Acted)
 	p.readers.Exit(td)
 	return n, nil
 }
@@ -132,7 +133,6 @@ func (e *PipeEnd) Write(td *machine.Thread, b []byte) (int, error) {
 		return 0, syscall.EBADF
 	}
 	p.readers.Enter(td)
-	td.Commit(event.Acted)
 	n := len(b)
 	if n > PipeSize-p.n {
 		p.starved = true
@@ -142,6 +142,7 @@ func (e *PipeEnd) Write(td *machine.Thread, b []byte) (int, error) {
 		}
 	}
 	if n == 0 || e.gone || p.r.gone {
+		td.Commit(event.Acted)
 		err := p.noWrite(len(b))
 		p.readers.Exit(td)
 		return 0, err
@@ -157,6 +158,7 @@ func (e *PipeEnd) Write(td *machine.Thread, b []byte) (int, error) {
 	// Each write posts, for EV_CLEAR as for level-triggered knotes: it is news
 	// that more has come, also to a reader that left some of what came before.
 	p.readers.Post(td, 0)
+	td.Commit(event.Acted)
 	p.readers.Exit(td)
 	return n, nil
 }
@@ -212,12 +214,12 @@ func (e *PipeEnd) Release(td *machine.Thread) {
 	p := e.p
 	p.readers.Enter(td)
 	e.gone = true
-	td.Commit(event.Released)
 	if e.writes {
 		p.readers.Post(td, 0)
 	} else {
 		p.writers.Post(td, 0)
 	}
+	td.Commit(event.Released)
 	p.readers.Exit(td)
 }
 

@@ -63,8 +63,7 @@ func (p *Probe) Set(td *machine.Thread, n int64) {
 	}
 	p.src.Enter(td)
 	p.n = n
-	td.Commit(event.Acted)
-	p.src.Post(td, 0)
+	p.post(td)
 	p.src.Exit(td)
 }
 
@@ -80,9 +79,21 @@ func (p *Probe) Add(td *machine.Thread, delta int64) {
 	}
 	p.src.Enter(td)
 	p.n += delta
-	td.Commit(event.Acted)
-	p.src.Post(td, 0)
+	p.post(td)
 	p.src.Exit(td)
+}
+
+// post tells of a new level. Those who are told see it when they come to the
+// source, that is, after this visit; but if the filter blocks, in the midst of
+// it.
+func (p *Probe) post(td *machine.Thread) {
+	if p.gate != nil {
+		td.Commit(event.Acted)
+		p.src.Post(td, 0)
+		return
+	}
+	p.src.Post(td, 0)
+	td.Commit(event.Acted)
 }
 
 // Hold makes every later call c of the filter block before it looks at the

@@ -232,8 +232,12 @@ func (kn *Knote) modify(td *machine.Thread, kev *event.Kevent) error {
 	case kev.Flags&(event.Enable|event.Add) != 0 && kn.state.enable():
 		kn.src.deliver(td, kn)
 	}
+	if touch && kn.kind != guarded {
+		kn.tell(td)
+		touch = false
+	}
 	td.Commit(event.Changed)
-	if touch {
+	if touch { // the filter may block: the change is seen before it has answered
 		kn.tell(td)
 	}
 	return nil

@@ -81,6 +81,11 @@ func (s *State) ChangeOf(q int32, l Life, kev event.Kevent) syscall.Errno {
 	if s.Closed(q) {
 		return syscall.EBADF
 	}
+	return s.applied(q, l, kev)
+}
+
+// applied makes a change that nothing stands in the way of but the knote.
+func (s *State) applied(q int32, l Life, kev event.Kevent) syscall.Errno {
 	i := slices.IndexFunc(s.knotes, func(kn knote) bool {
 		return kn.queue == q && kn.ident == kev.Ident && kn.filter == kev.Filter && kn.life == l.life
 	})

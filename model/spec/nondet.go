@@ -2,6 +2,7 @@ package spec
 
 import (
 	"slices"
+	"syscall"
 
 	"github.com/kqlab/kqlab/model/event"
 )
@@ -137,6 +138,20 @@ func (s *State) reachesTimer(q int32) bool {
 	return slices.ContainsFunc(s.knotes, func(kn knote) bool {
 		return kn.filter == event.Timer && !kn.disabled && s.reaches(q, kn.queue)
 	})
+}
+
+// HalfClosed is ChangeOf for a call that had come to kqueue q before it was
+// closed: until the close returns it may go on with what it is at, and only then
+// "no knote of it survives"; or it is answered EBADF as all who come later. So
+// it is with its retrievals.
+//
+//	kevent 0: READ 1 ADD        close 0
+//	0 is open
+//	                            0 is closed: who comes now is answered EBADF
+//	adds READ 1
+//	                            removes the knotes, READ 1 among them
+func (s *State) HalfClosed(q int32, l Life, kev event.Kevent) syscall.Errno {
+	return s.applied(q, l, kev)
 }
 
 // doneOrNot: of an operation that has not returned nobody knows whether it has

@@ -102,23 +102,34 @@ func (s *State) Reap(life int32) {
 
 // Release is the last step: the file goes if that was its last life.
 func (s *State) Release(life int32) {
+	if q, closed := s.Shut(life); closed {
+		s.Empty(q)
+	}
+}
+
+// Shut is Release, but of a kqueue that it closes the knotes are left until
+// Empty: see halfClosed. It returns that kqueue.
+func (s *State) Shut(life int32) (q int32, closed bool) {
 	i := slices.IndexFunc(s.slots, func(x slot) bool { return x.life == life })
 	if life == 0 || i < 0 {
-		return
+		return 0, false
 	}
 	n := s.slots[i].file
 	s.slots = slices.Delete(s.slots, i, i+1)
 	f := &s.files[n]
 	if f.refs--; f.refs > 0 {
-		return
+		return 0, false
 	}
 	f.gone = true
-	switch f.kind {
-	case queue:
-		s.knotes = slices.DeleteFunc(s.knotes, func(kn knote) bool { return kn.queue == n })
-	case readEnd, writeEnd:
+	if f.kind == readEnd || f.kind == writeEnd {
 		s.post(f.peer, 0)
 	}
+	return n, f.kind == queue
+}
+
+// Empty removes the knotes of a kqueue that has been closed.
+func (s *State) Empty(q int32) {
+	s.knotes = slices.DeleteFunc(s.knotes, func(kn knote) bool { return kn.queue == q })
 }
 
 // post asks every knote of a file and fires those that say yes. To a write end

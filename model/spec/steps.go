@@ -102,12 +102,21 @@ func (s *State) Ready(refs []Ref, q int32, nested bool) []Ref {
 	return refs
 }
 
+// MayBeGone reports whether the knote may have been removed already, although
+// the close that removes it has not returned; if so it is removed now.
+func (s *State) MayBeGone(r Ref) bool {
+	i := slices.IndexFunc(s.knotes, func(kn knote) bool { return r == Ref{kn.queue, kn.life, kn.filter, kn.ident} })
+	if i < 0 || !s.files[r.queue].gone && !s.halfEnded(Life{life: r.life}) {
+		return i < 0
+	}
+	s.knotes = slices.Delete(s.knotes, i, i+1)
+	return true
+}
+
 // StillReady removes from refs those that are no longer ready.
 func (s *State) StillReady(refs []Ref) []Ref {
 	return slices.DeleteFunc(refs, func(r Ref) bool {
-		i := slices.IndexFunc(s.knotes, func(kn knote) bool {
-			return kn.queue == r.queue && kn.ident == r.ident && kn.filter == r.filter && kn.life == r.life
-		})
+		i := slices.IndexFunc(s.knotes, func(kn knote) bool { return r == Ref{kn.queue, kn.life, kn.filter, kn.ident} })
 		return i < 0 || !s.ready(i)
 	})
 }
