@@ -90,17 +90,16 @@ func (s *State) halfEnded(l Life) bool {
 }
 
 // lateNews: who tells a knote of something may come when that has been
-// retrieved already, and then EV_CLEAR returns it once more. "Events which
-// report state transitions" are told of after the transition: where a filter
-// blocks the two are not one step, and the watchers of a kqueue are told when
-// its event is on its list. Who posts does so before its call returns, so only
-// calls that are under way leave word.
+// retrieved already, and then EV_CLEAR returns it once more. So it is with a
+// knote that watches a kqueue: it is told in a visit of its own, when the event
+// is on the kqueue's list and can be counted. Who posts makes the visit before
+// its call returns, so only calls that are under way are late.
 //
-//	set 1 5                     kevent
-//	the level is 5
-//	(another knote's filter blocks)
-//	                            returns READ 1, level 5, which was due before
-//	asks the knote: 5, fires it <- returned once more
+//	set 2 5                     kevent 0, where READ 1, a kqueue, is due
+//	puts READ 2 on 1's list
+//	                            returns READ 1, 2 events
+//	visits 1, tells READ 1:
+//	2 events                    <- returned once more
 //
 // A timer below a kqueue tells whenever it likes.
 func (s *State) lateNews(i int) bool {

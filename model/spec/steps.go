@@ -48,9 +48,9 @@ func (s *State) Duplicate(fd, to int) bool {
 	return true
 }
 
-// Retrieve is [State.Take] in place: kqueue q returns kev. Late says that
-// another thread is in the midst of telling of what kev reports, and may do so
-// once more: see lateNews.
+// Retrieve is [State.Take] in place: kqueue q returns kev. Late says that others
+// may be about to tell of what kev reports: see lateNews. Of a knote that watches
+// a kqueue the count is not looked at: see AnyCount.
 func (s *State) Retrieve(q int32, kev event.Kevent, late bool) bool {
 	for i := range s.knotes {
 		kn := &s.knotes[i]
@@ -58,7 +58,6 @@ func (s *State) Retrieve(q int32, kev event.Kevent, late bool) bool {
 			continue
 		}
 		if s.nested(i) {
-			// How many events there are is for CountBetween to say.
 			if kev != (event.Kevent{Ident: kn.ident, Filter: kn.filter, Flags: kn.keep, Data: kev.Data, Udata: kn.udata}) {
 				continue
 			}
