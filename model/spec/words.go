@@ -1,0 +1,100 @@
+package spec
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/kqlab/kqlab/model/event"
+)
+
+// Words returns the state in sentences for people, one for each descriptor and
+// then one for each knote. What is to be read as code stands between backticks.
+func (s State) Words() []string {
+	var out []string
+	for _, x := range s.slots {
+		out = append(out, s.slotWords(x))
+	}
+	for i := range s.knotes {
+		out = append(out, s.knoteWords(i))
+	}
+	return out
+}
+
+// KnoteWords says how kqueue q, which Enter has returned, stands to a knote: that
+// it has none, or what its knote would do if it were asked now. It is a sentence
+// as in Words.
+func (s State) KnoteWords(q int32, ident uint64, filter event.Filter) string {
+	for i := range s.knotes {
+		if kn := &s.knotes[i]; kn.queue == q && kn.ident == ident && kn.filter == filter {
+			return s.knoteWords(i)
+		}
+	}
+	return fmt.Sprintf("%s has no knote `%v %d`", s.queueWords(q), filter, ident)
+}
+
+func (s *State) slotWords(x slot) string {
+	f := &s.files[x.file]
+	text := ""
+	switch f.kind {
+	case queue:
+		text = "a kqueue"
+	case probe:
+		text = fmt.Sprintf("a probe at level %d", f.level)
+	default:
+		end, other := "reading", "writing"
+		if f.kind == writeEnd {
+			end, other = other, end
+		}
+		text = fmt.Sprintf("the %s end of a pipe with %d bytes in it", end, s.pipe(f).level)
+		if s.files[f.peer].gone {
+			text += ", whose " + other + " end is closed"
+		}
+	}
+	switch {
+	case x.reaped:
+		return fmt.Sprintf("number %d is free, the knotes of what it was are gone; it was %s", x.fd, text)
+	case x.ending:
+		return fmt.Sprintf("number %d is free, but the knotes of what it was are there yet; it was %s", x.fd, text)
+	}
+	return fmt.Sprintf("descriptor %d is %s", x.fd, text)
+}
+
+// queueWords names a kqueue by a descriptor that stands for it.
+func (s *State) queueWords(q int32) string {
+	i := slices.IndexFunc(s.slots, func(x slot) bool { return x.file == q && !x.ending })
+	if i < 0 {
+		return "the kqueue that is closed"
+	}
+	return fmt.Sprintf("kqueue %d", s.slots[i].fd)
+}
+
+func (s *State) knoteWords(i int) string {
+	kn := &s.knotes[i]
+	n := s.Clone() // to ask a knote that watches a kqueue changes the list of that
+	hit, kev := n.ask(i)
+	text := fmt.Sprintf("knote `%v %d` of %s", kn.filter, kn.ident, s.queueWords(kn.queue))
+	if kn.keep != 0 {
+		text += ", which has `EV_" + strings.ReplaceAll(kn.keep.String(), "|", " EV_") + "`,"
+	}
+	state := ""
+	switch {
+	case kn.disabled && kn.fired:
+		state = "is disabled, and has something to tell when it is enabled"
+	case kn.disabled:
+		state = "is disabled"
+	case hit && kn.place != 0:
+		state = fmt.Sprintf("is ready to be returned as `%v`", kev)
+	case hit:
+		state = fmt.Sprintf("has nothing new to tell: `%v` has been returned, and nothing has happened since", kev)
+	case kn.filter == event.Timer && kn.more != noTick:
+		state = "has not expired since it was last returned, and may at any time"
+	case kn.filter == event.Timer:
+		state = "has expired for the last time, and that has been returned"
+	case kn.filter == event.User:
+		state = "has nothing to tell: it has not been triggered since it was last returned"
+	default:
+		state = "has nothing to tell: its condition does not hold"
+	}
+	return text + " " + state
+}
