@@ -2,7 +2,6 @@ package linearizability
 
 import (
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -179,19 +178,4 @@ func (r *Report) count() {
 			bytes[g] = 0
 		}
 	}
-}
-
-// Draw writes a page with a picture of the first finding that is a projection:
-// a lane a thread, the steps, and the longest orders that the specification
-// allows. It reports whether there was one.
-func (r *Report) Draw(w io.Writer) (bool, error) {
-	for _, f := range r.Findings {
-		if !f.drawn {
-			continue
-		}
-		m := model(f.key, strict)
-		_, info := porcupine.CheckOperationsVerbose(m, r.plan.project(f.key, r.weak), 10*time.Second)
-		return true, porcupine.Visualize(m, info, w)
-	}
-	return false, nil
 }

@@ -85,21 +85,6 @@ func TestUndecided(t *testing.T) {
 	})
 }
 
-func TestPicture(t *testing.T) {
-	each(t, "bad", func(t *testing.T, text string, h linearizability.History) {
-		r := linearizability.Check(h, linearizability.Options{})
-		var b strings.Builder
-		drawn, err := r.Draw(&b)
-		if err != nil {
-			t.Fatal(err)
-		}
-		page := b.String()
-		if drawn && (!strings.Contains(page, "<svg") && !strings.Contains(page, "<html") || !strings.Contains(page, "kevent 0")) {
-			t.Errorf("%d bytes, and not a page with the steps in it", len(page))
-		}
-	})
-}
-
 // Knotes that watch a kqueue are not projected, and the report says so.
 func TestUnchecked(t *testing.T) {
 	h, err := linearizability.Parse("nested", "0 0 1 kqueue => 0\n0 2 3 kqueue => 1\n0 4 5 kevent 0: READ 1 ADD => ok\n")
