@@ -141,13 +141,14 @@ func (a *app) root() *cobra.Command {
 		Long: `kqlab runs one kqueue, modelled on that of DragonFly BSD, under interchangeable
 locking strategies. It says which of them are right and what each costs.
 
-Exit status of every verb: 0 all right; 1 a strategy is wrong; 2 bad usage;
-130 interrupted by a signal (what was measured is written, marked partial).`,
+Exit status of every verb: 0 all right; 1 a strategy is wrong, or a history not
+ok; 2 bad usage; 130 interrupted by a signal (what was measured is written, marked partial).`,
 		Example: a.examples(
 			"compare                          all strategies, within a minute",
 			"bench --strategies giant single  one workload under one strategy",
 			"stress --budget 1m pcpu          is pcpu right? longer than compare tries",
 			"run SCRIPT --strategy pcpu       one script of concurrent operations, as lanes",
+			"history FILE...                  does the specification allow what was recorded?",
 			"list                             names of strategies and workloads"),
 		// The name may have spaces: go run and a path.
 		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: a.program},
@@ -190,7 +191,7 @@ Exit status of every verb: 0 all right; 1 a strategy is wrong; 2 bad usage;
 	root.SetFlagErrorFunc(flagError)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	root.AddCommand(a.compareVerb(), a.benchVerb(), a.stressVerb(), a.runVerb(), a.listVerb(), a.childVerb())
+	root.AddCommand(a.compareVerb(), a.benchVerb(), a.stressVerb(), a.runVerb(), a.historyVerb(), a.listVerb(), a.childVerb())
 	return root
 }
 
