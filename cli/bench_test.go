@@ -72,7 +72,7 @@ func TestBenchDoesNotMeasureWhatIsWrong(t *testing.T) {
 func TestFailureWhileMeasuring(t *testing.T) {
 	machines.Store(0)
 	inFolder(t)
-	status, stdout, stderr := kqlab(t, "compare", "--strategies", "giant,flagging", "--workloads", "churn", "--budget", "2s", "--out", "r", "--format", "json")
+	status, stdout, stderr := kqlab(t, "compare", "--strategies", "giant,flagging", "--workloads", "churn", "--budget", "4s", "--out", "r", "--format", "json")
 	if status != cli.ExitWrong {
 		t.Errorf("status %d, want %d", status, cli.ExitWrong)
 	}

@@ -35,8 +35,8 @@ var (
 	}}
 	// flagging passes the stress test, which is in another process, and tires
 	// while it is measured.
-	flagging = strategies.Entry{Name: "flagging", Doc: "panics from its seventh machine on", New: func(m *machine.Machine) kqueue.Strategy {
-		if machines.Add(1) >= 7 && !slices.Contains(os.Args, cli.ChildVerb) {
+	flagging = strategies.Entry{Name: "flagging", Doc: "panics from its sixth machine on", New: func(m *machine.Machine) kqueue.Strategy {
+		if machines.Add(1) >= 6 && !slices.Contains(os.Args, cli.ChildVerb) {
 			return faulty{func() { panic("too tired") }}
 		}
 		return giant.New(m)

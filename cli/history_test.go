@@ -95,7 +95,7 @@ func TestHistoryBadUsage(t *testing.T) {
 		{"history", "history takes one at least"},
 		{"history missing.txt", "missing.txt: no such file"},
 		{"history .", "is a directory"},
-		{"history right.txt wrong.txt", `wrong.txt:4:6: return "9": want nanoseconds, not before the call at 10`},
+		{"history right.txt wrong.txt", `wrong.txt:4:6: return "9": want an instant, not before the call at 10`},
 		{"history empty.txt", "empty.txt: no record in it: want one at least"},
 		{"history right.txt --limit 0s", "--limit 0s: want 1ms to 24h"},
 		{"history right.txt --limit soon", `--limit "soon": want a duration`},

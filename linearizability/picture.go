@@ -255,6 +255,10 @@ func (v *view) plain() map[*part]bool {
 // acts says what a call does in a step that fits.
 func (p *part) acts() string {
 	switch p.does {
+	case first:
+		return "makes the read end"
+	case second:
+		return "makes the write end"
 	case unlink:
 		return fmt.Sprintf("number %d is free", p.ended())
 	case reap:

@@ -252,8 +252,8 @@ func TestPictureOfRandom(t *testing.T) {
 	drawn := 0
 	for seed := range uint64(60) {
 		rng := rand.New(rand.NewPCG(*first, seed))
-		h := invent(rng)
-		spoil(rng, h)
+		h, stamped := invent(rng)
+		spoil(rng, h, stamped)
 		r := linearizability.Check(h, linearizability.Options{})
 		page, ok := draw(t, r)
 		if ok != (r.Verdict != linearizability.OK) {

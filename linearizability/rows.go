@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/kqlab/kqlab/model/event"
@@ -79,7 +80,7 @@ func newRows(h History, shown []int, stuck map[int]bool) *rows {
 		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.kind, b.kind))
 	})
 	for _, m := range all {
-		m.At = clock(m.at)
+		m.At = strconv.FormatInt(m.at, 10)
 		b.moments, b.times = append(b.moments, m.row), append(b.times, m.at)
 	}
 	return b
@@ -175,14 +176,6 @@ func (r *Record) answer() string {
 		}
 	}
 	return strings.TrimPrefix(r.Result.String(), "events ")
-}
-
-// clock writes an instant of a history.
-func clock(ns int64) string {
-	if ns < 10_000 {
-		return fmt.Sprintf("%d ns", ns)
-	}
-	return fmt.Sprintf("%.1f µs", float64(ns)/1000)
 }
 
 // X is the middle of the bar, in pixels.

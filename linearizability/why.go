@@ -221,6 +221,8 @@ func (v *view) allows(s state, p *part) string {
 			}
 		}
 		return fmt.Sprintf("only `%v`", s.Apply(op))
+	case first, second:
+		return "only a number that is free"
 	case unlink:
 		_, errno := s.Unlink(op)
 		return only(errno) + fmt.Sprintf(": there is no descriptor %d", op.FD)
