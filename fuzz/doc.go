@@ -10,6 +10,7 @@
 //	r := fuzz.Run(s, fuzz.Options{New: pcpu.New})
 //	fmt.Println(r.Finding)
 //
-// [Concurrent] and [Sequential] draw scripts. A failure is a file: a script
+// [Concurrent] and [Sequential] draw scripts, and a [Campaign] runs those, one
+// after another and side by side, until something is wrong. A failure is a file: a script
 // with its history in comments, so that it runs again as it is ([Report.Save]).
 package fuzz

@@ -1,7 +1,9 @@
 package fuzz_test
 
 import (
+	"context"
 	"fmt"
+	"time"
 
 	"github.com/kqlab/kqlab/fuzz"
 	"github.com/kqlab/kqlab/fuzz/script"
@@ -34,4 +36,30 @@ thread cpu=1
 	// Output:
 	// kevent 0 room=1 wait=forever => events READ 1 ONESHOT data=5
 	// finding: <nil>
+}
+
+// Drawn scripts under one strategy, until twenty are done, a minute is over, or
+// something is wrong.
+func ExampleCampaign() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	c := fuzz.Campaign{
+		Options: fuzz.Options{New: pcpu.New, Strategy: "pcpu"},
+		Seed:    7,
+		Scripts: 20,
+		Rounds:  3,
+		Folder:  "failures", // made when something is found
+	}
+	out, err := c.Run(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(out.Scripts, "scripts,", out.Histories, "histories")
+	if out.Failure != nil {
+		fmt.Println(out.Failure.Finding)
+		fmt.Println(fuzz.Again("kqlab", out.File, "pcpu"))
+	}
+	// Output:
+	// 20 scripts, 60 histories
 }
