@@ -21,6 +21,12 @@ import (
 // has an interleaving of its own.
 const DefaultRounds = 10
 
+// DefaultWorkers is how many scripts a campaign runs side by side if nothing is
+// said: one for two CPUs, which are what a script runs on. More of them check
+// more operations a second, and catch less: while the CPUs are busy with the
+// threads of another script, those of one script pass each other by.
+func DefaultWorkers() int { return max(1, runtime.GOMAXPROCS(0)/(script.MaxCPU+1)) }
+
 // A Campaign runs drawn scripts under one strategy until something is wrong.
 // New must be set.
 type Campaign struct {
@@ -30,7 +36,7 @@ type Campaign struct {
 	// however many workers there are. The interleavings are the machine's.
 	Seed uint64
 
-	Workers int // how many scripts run side by side; as many as there are CPUs if it is 0
+	Workers int // how many scripts run side by side; DefaultWorkers if it is 0
 	Rounds  int // how often each script runs; DefaultRounds if it is 0
 	Scripts int // how many scripts there are; without end if it is 0
 
@@ -89,7 +95,7 @@ func Drawn(seed uint64, i int) *script.Script {
 // in a thread is. The error is that what was found could not be saved.
 func (c Campaign) Run(ctx context.Context) (*Outcome, error) {
 	if c.Workers < 1 {
-		c.Workers = runtime.GOMAXPROCS(0)
+		c.Workers = DefaultWorkers()
 	}
 	if c.Rounds < 1 {
 		c.Rounds = DefaultRounds
