@@ -92,7 +92,7 @@ Exit status: 0 all right; 1 a strategy is wrong; 2 bad usage; 130 interrupted
 		ctx := cmd.Context()
 		for _, e := range entries {
 			bar.span(0, 0.05, checkFirst, "stress "+e.Name)
-			v, err := a.try(ctx, e, f.seed, checkFirst, 0)
+			v, err := a.try(ctx, e, order{Work: workStress, Strategy: e.Name, Seed: f.seed, Budget: checkFirst})
 			if err != nil {
 				return err
 			}
@@ -106,13 +106,13 @@ Exit status: 0 all right; 1 a strategy is wrong; 2 bad usage; 130 interrupted
 		if goals {
 			r.goals = bench.Goals(r.records)
 		}
-		if err := r.print(f.format, judge(r.verdicts, false) != nil); err != nil {
+		if err := r.print(f.format, judge(r.verdicts) != nil); err != nil {
 			return err
 		}
 		if err := rep.write(r); err != nil {
 			return err
 		}
-		return r.outcome(false)
+		return r.outcome()
 	}
 	f.add(cmd, 0, "time for all of it; 0 is some seconds for each workload", "")
 	return cmd
@@ -138,7 +138,7 @@ func (f *runFlags) add(cmd *cobra.Command, budget time.Duration, budgetText, out
 	} else {
 		fs.StringVar(&f.out, "out", out, "folder to write the report to")
 	}
-	fs.Uint64Var(&f.seed, "seed", 1, "seed of the stress test and of the order of the rounds")
+	fs.Uint64Var(&f.seed, "seed", 1, "draws the scripts or the stress, and the order of the rounds")
 	fs.StringVar(&f.format, "format", formatTable, "table, json or bench: what is printed")
 }
 
@@ -233,7 +233,7 @@ func (r *result) measure(ctx context.Context, b *bar, from float64, entries []st
 	}
 }
 
-// A measureError is a strategy that passed the stress test and failed while it
+// A measureError is a strategy that passed the test and failed while it
 // was measured: exit status 1.
 type measureError struct {
 	text  string
@@ -257,8 +257,8 @@ func (e *measureError) Error() string {
 }
 
 // outcome is the exit status as an error.
-func (r *result) outcome(planted bool) error {
-	if err := judge(r.verdicts, planted); err != nil {
+func (r *result) outcome() error {
+	if err := judge(r.verdicts); err != nil {
 		return err
 	}
 	if r.partial {

@@ -146,7 +146,8 @@ ok; 2 bad usage; 130 interrupted by a signal (what was measured is written, mark
 		Example: a.examples(
 			"compare                          all strategies, within a minute",
 			"bench --strategies giant single  one workload under one strategy",
-			"stress --budget 1m pcpu          is pcpu right? longer than compare tries",
+			"check --budget 5m                which are right? longer than compare tries",
+			"stress --budget 1m pcpu          is pcpu right under load?",
 			"run SCRIPT --strategy pcpu       one script of concurrent operations, as lanes",
 			"history FILE...                  does the specification allow what was recorded?",
 			"list                             names of strategies and workloads"),
@@ -191,7 +192,7 @@ ok; 2 bad usage; 130 interrupted by a signal (what was measured is written, mark
 	root.SetFlagErrorFunc(flagError)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	root.AddCommand(a.compareVerb(), a.benchVerb(), a.stressVerb(), a.runVerb(), a.historyVerb(), a.listVerb(), a.childVerb())
+	root.AddCommand(a.compareVerb(), a.checkVerb(), a.benchVerb(), a.stressVerb(), a.runVerb(), a.historyVerb(), a.listVerb(), a.childVerb())
 	return root
 }
 

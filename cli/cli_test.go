@@ -26,6 +26,14 @@ var (
 	crashing = strategies.Entry{Name: "crashing", Doc: "panics when entered", New: func(*machine.Machine) kqueue.Strategy {
 		return faulty{func() { panic("no such place") }}
 	}}
+	exiting = strategies.Entry{Name: "exiting", Doc: "ends the process when entered", New: func(*machine.Machine) kqueue.Strategy {
+		return faulty{func() { os.Exit(9) }}
+	}}
+	dropping = strategies.Entry{Name: "dropping", Doc: "giant that drops what is to be delivered", New: func(m *machine.Machine) kqueue.Strategy {
+		d := &drops{mp: m.MPLock()}
+		d.sources.Domain, d.queues.Domain = d, d
+		return d
+	}}
 	hanging = strategies.Entry{Name: "hanging", Doc: "never lets anybody in", New: func(*machine.Machine) kqueue.Strategy {
 		return faulty{func() {
 			for {
@@ -33,7 +41,7 @@ var (
 			}
 		}}
 	}}
-	// flagging passes the stress test, which is in another process, and tires
+	// flagging passes the check, which is in another process, and tires
 	// while it is measured.
 	flagging = strategies.Entry{Name: "flagging", Doc: "panics from its sixth machine on", New: func(m *machine.Machine) kqueue.Strategy {
 		if machines.Add(1) >= 6 && !slices.Contains(os.Args, cli.ChildVerb) {
@@ -43,7 +51,7 @@ var (
 	}}
 	machines atomic.Int64
 
-	extras = []strategies.Entry{mine, crashing, hanging, flagging}
+	extras = []strategies.Entry{mine, crashing, exiting, dropping, hanging, flagging}
 )
 
 type faulty struct{ enter func() }
@@ -54,6 +62,18 @@ func (f faulty) Enter(*machine.Thread)                               { f.enter()
 func (f faulty) Exit(*machine.Thread)                                {}
 func (f faulty) Sleep(td *machine.Thread, until time.Duration) error { return td.Sleep(until) }
 func (f faulty) Deliver(td *machine.Thread, kn *kqueue.Knote)        { kqueue.Activate(td, kn) }
+
+type drops struct {
+	mp              *machine.Token
+	sources, queues kqueue.Place
+}
+
+func (d *drops) Source(*machine.Thread) *kqueue.Place                { return &d.sources }
+func (d *drops) Queue(*machine.Thread) *kqueue.Place                 { return &d.queues }
+func (d *drops) Enter(td *machine.Thread)                            { td.Get(d.mp) }
+func (d *drops) Exit(td *machine.Thread)                             { td.Put(d.mp) }
+func (d *drops) Sleep(td *machine.Thread, until time.Duration) error { return td.Sleep(until) }
+func (d *drops) Deliver(*machine.Thread, *kqueue.Knote)              {}
 
 // TestMain lets the verbs start this binary again, as they start the program.
 func TestMain(m *testing.M) {
@@ -98,13 +118,13 @@ func TestBadUsage(t *testing.T) {
 		args string
 		says []string
 	}{
-		{"compar", []string{`unknown verb "compar"`, "did you mean compare?", "valid: bench, compare, history, list, run, stress"}},
+		{"compar", []string{`unknown verb "compar"`, "did you mean compare?", "valid: bench, check, compare, history, list, run, stress"}},
 		{"help compar", []string{`unknown verb "compar"`}},
 		{"--strategies x", []string{`unknown flag "--strategies"`}},
 		{"compare -x", []string{`unknown flag "-x"`, "--budget"}},
 		{"compare --strategis x", []string{`unknown flag "--strategis"`, "did you mean --strategies?", "--budget"}},
 		{"compare --strategies", []string{"--strategies"}},
-		{"compare --strategies gaint", []string{`unknown strategy "gaint"`, "did you mean giant?", "giant, globaltoken, pcpu, mine, crashing, hanging, flagging, none"}},
+		{"compare --strategies gaint", []string{`unknown strategy "gaint"`, "did you mean giant?", "giant, globaltoken, pcpu, mine, crashing, exiting, dropping, hanging, flagging, none"}},
 		{"compare --strategies giant,,pcpu", []string{`unknown strategy ""`}},
 		{"compare --strategies=", []string{"no strategy named", "giant"}},
 		{"compare --workloads singel", []string{`unknown workload "singel"`, "did you mean single?", "disjoint"}},
@@ -127,6 +147,18 @@ func TestBadUsage(t *testing.T) {
 		{"bench single --budget 25h", []string{"want 10ms to 24h"}},
 		{"list strategy", []string{`unknown kind "strategy"`, "strategies, workloads, formats"}},
 		{"list --format bench", []string{`unknown format "bench"`, "table, json"}},
+		{"check giant", []string{`check takes no arguments, got "giant"`}},
+		{"check --strategies gaint", []string{`unknown strategy "gaint"`, "did you mean giant?"}},
+		{"check --strategies no-second-look", []string{`unknown strategy "no-second-look"`}},
+		{"check --strategies planted/none", []string{`unknown strategy "planted/none"`}},
+		{"check --strategies=", []string{"no strategy named"}},
+		{"check --budget 1ms", []string{"--budget 1ms: want 10ms to 24h"}},
+		{"check --workers -1", []string{"--workers -1: want 0"}},
+		{"check --workers many", []string{`--workers "many"`, "a whole number"}},
+		{"check --seed -1", []string{`--seed "-1"`, "a whole number"}},
+		{"check --format bench", []string{`unknown format "bench"`, "table, json"}},
+		{"check --out=", []string{"--out is empty"}},
+		{"check --out file", []string{"--out: a report cannot be written to file"}},
 		{"stress gaint", []string{`unknown strategy "gaint"`}},
 		{"stress --rounds -1", []string{"--rounds -1: want 0"}},
 		{"stress --rounds some", []string{`--rounds "some"`, "a whole number"}},
@@ -173,7 +205,7 @@ func TestExtraStrategiesAreVetted(t *testing.T) {
 }
 
 func TestHelpOfEveryVerb(t *testing.T) {
-	for _, args := range []string{"", "--help", "help", "compare --help", "bench --help", "stress --help", "run --help", "history --help", "list --help", "help bench"} {
+	for _, args := range []string{"", "--help", "help", "compare --help", "bench --help", "check --help", "stress --help", "run --help", "history --help", "list --help", "help bench"} {
 		status, stdout, stderr := kqlab(t, strings.Fields(args)...)
 		if status != cli.ExitOK || stderr != "" {
 			t.Errorf("%q: status %d, standard error %q", args, status, stderr)

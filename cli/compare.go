@@ -14,11 +14,14 @@ import (
 const (
 	// compareBudget leaves room below a minute for the build that go run makes.
 	compareBudget = 45 * time.Second
-	// checkShare is the part of the budget that goes to the stress test.
+	// checkShare is the part of the budget that goes to the campaigns.
 	checkShare = 0.2
-	// checkLeast is how long each strategy is tried at least: some dozens of
-	// rounds, in which the control has every chance to be caught.
+	// checkLeast is how long each strategy is tried at least: some hundreds of
+	// histories, in which the control has every chance to be caught.
 	checkLeast = 250 * time.Millisecond
+	// controlLeast is how long the control is tried at least, if it is not caught
+	// sooner. That takes a tenth of it where the machine has nothing else to do.
+	controlLeast = 2 * time.Second
 )
 
 func (a *app) compareVerb() *cobra.Command {
@@ -27,14 +30,17 @@ func (a *app) compareVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "compare",
 		Short: "say which strategies are right and what each costs, and write a report",
-		Long: `Compare tries each strategy under concurrent stress, each in a process of its own
-with a deadline, and beside them the control "none", which locks nothing and must
-be caught. Then it measures what those found right cost, and writes a folder:
+		Long: `Compare runs drawn scripts under each strategy and holds every history against the
+specification, as check does, each strategy in a process of its own with a deadline.
+Beside them it tries the control "none", which locks nothing and must be caught.
+Then it measures what those found right cost, and writes a folder:
 
   index.html      the report, with plots; one file, needs nothing else
   results.jsonl   the figures, a record a line
   bench.txt       the figures in the Go benchmark format, for benchstat
   verdicts.jsonl  the verdicts, a record a line
+  NAME-*.kq       scripts that a wrong strategy failed, with their histories;
+                  where the specification forbids one, a picture beside it
 
 With --format json or bench standard output has these records and nothing else,
 the same as in results.jsonl or bench.txt.
@@ -86,11 +92,18 @@ Exit status: 0 all right; 1 a strategy is wrong, or the control was not caught;
 		each := max(checkLeast, time.Duration(checkShare*float64(f.budget)/float64(len(tried))))
 		for i, e := range tried {
 			n := float64(len(tried))
-			bar.span(checkShare*float64(i)/n, checkShare*float64(i+1)/n, each, "stress "+e.Name)
-			v, err := a.try(cmd.Context(), e, f.seed, each, 0)
+			bar.span(checkShare*float64(i)/n, checkShare*float64(i+1)/n, each, "check "+e.Name)
+			o := order{Work: workCampaign, Strategy: e.Name, Seed: f.seed, Budget: each, Deadline: runDeadline}
+			if e.Name == control.Name && planted {
+				o.Deadline, o.Budget = faultDeadline, max(each, controlLeast)
+			} else {
+				o.Folder, o.Shrink = f.out, shrinkTime
+			}
+			v, err := a.try(cmd.Context(), e, o)
 			if err != nil {
 				return err
 			}
+			v.planted = planted && v.Control
 			r.verdicts = append(r.verdicts, v)
 			if v.Unfinished {
 				break
@@ -116,7 +129,7 @@ Exit status: 0 all right; 1 a strategy is wrong, or the control was not caught;
 			say = a.stderr
 		}
 		fmt.Fprintf(say, "report: %s\n", rep.index())
-		return r.outcome(planted)
+		return r.outcome()
 	}
 	f.add(cmd, compareBudget, "time for all of it; at least a quarter of a second goes to try each strategy", out)
 	cmd.Flags().StringSliceVar(&f.workloads, "workloads", nil, "workloads to measure, such as single,pipetest; all if not given")

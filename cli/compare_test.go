@@ -98,7 +98,7 @@ func TestCompare(t *testing.T) {
 	}
 
 	page := file(t, "r", "index.html")
-	for _, s := range []string{"giant", "mine", "same test caught 1 of 1 controls", "Cost of an event, by strategy", "From one CPU to two",
+	for _, s := range []string{"giant", "mine", "caught 1 of 1 faults", "held against the specification", "undecided", "Cost of an event, by strategy", "From one CPU to two",
 		"<svg ", "prefers-color-scheme: dark", "compare --strategies giant,mine", "seed 3", recs[0].Go, "How to read this"} {
 		if !strings.Contains(page, s) {
 			t.Errorf("the page lacks %q", s)
@@ -106,6 +106,9 @@ func TestCompare(t *testing.T) {
 	}
 	standsAlone(t, page)
 }
+
+// found is the name of a script that failed, or of a picture.
+var found = regexp.MustCompile(`^[a-z]+-[0-9a-f]{16}\.(kq|html)$`)
 
 var reference = regexp.MustCompile(`(?i)(?:src|href|url|@import)\s*[=(]?\s*["']?([^"'\s)>]+)`)
 
@@ -115,7 +118,7 @@ func standsAlone(t *testing.T, page string) {
 	t.Helper()
 	local := []string{"results.jsonl", "bench.txt", "verdicts.jsonl"}
 	for _, m := range reference.FindAllStringSubmatch(page, -1) {
-		if !slices.Contains(local, m[1]) && !strings.HasPrefix(m[1], "stress-") {
+		if !slices.Contains(local, m[1]) && !strings.HasPrefix(m[1], "output-") && !found.MatchString(m[1]) {
 			t.Errorf("the page refers to %q", m[0])
 		}
 	}
@@ -152,7 +155,7 @@ func TestCompareNone(t *testing.T) {
 	if status != cli.ExitWrong {
 		t.Errorf("status %d, want %d", status, cli.ExitWrong)
 	}
-	for _, s := range []string{"none is wrong, caught by a", "stress --seed"} {
+	for _, s := range []string{"none is wrong, caught by a", "again: "} {
 		if !strings.Contains(stderr, s) {
 			t.Errorf("standard error lacks %q:\n%s", s, stderr)
 		}
@@ -169,15 +172,24 @@ func TestCompareNone(t *testing.T) {
 func TestCompareMeasuresOnlyWhatIsRight(t *testing.T) {
 	inFolder(t)
 	status, stdout, stderr := kqlab(t, "compare", "--strategies", "giant,crashing", "--workloads", "single", "--budget", "300ms", "--out", "r", "--format", "json")
-	if status != cli.ExitWrong || !strings.Contains(stderr, "crashing is wrong, caught by a crash: panic: no such place") {
+	if status != cli.ExitWrong || !strings.Contains(stderr, "crashing is wrong, caught by a finding: no panic violated: setup: no such place") {
 		t.Errorf("status %d:\n%s", status, stderr)
 	}
 	if got := measured(records(t, stdout)); !got["giant"] || len(got) != 1 {
 		t.Errorf("strategies measured: %v, want giant alone", got)
 	}
-	if got := file(t, "r", "stress-crashing.txt"); !strings.Contains(got, "goroutine ") {
-		t.Errorf("the output of the crash is not kept: %q", got)
+	v := verdicts(t, file(t, "r", "verdicts.jsonl"))[1]
+	if v.Strategy != "crashing" || len(v.Files) == 0 || !strings.Contains(stderr, "run "+v.Files[0]+" --strategy crashing") {
+		t.Fatalf("verdict %+v; standard error does not say how to run a script:\n%s", v, stderr)
 	}
+	page := file(t, "r", "index.html")
+	for _, name := range v.Files {
+		file(t, name)
+		if !strings.Contains(page, `href="`+filepath.Base(name)) {
+			t.Errorf("the page does not name %s", name)
+		}
+	}
+	standsAlone(t, page)
 }
 
 func TestCompareTable(t *testing.T) {
@@ -186,7 +198,7 @@ func TestCompareTable(t *testing.T) {
 	if status != cli.ExitOK || stderr != "" {
 		t.Fatalf("status %d, standard error:\n%s", status, stderr)
 	}
-	for _, s := range []string{"Correctness", "Cost", "giant", "pcpu", "same test caught 1 of 1 controls", "caught by a", "single"} {
+	for _, s := range []string{"Correctness", "Cost", "giant", "pcpu", "caught 1 of 1 faults", "caught by a", "searched", "single"} {
 		if !strings.Contains(stdout, s) {
 			t.Errorf("lacks %q:\n%s", s, stdout)
 		}
@@ -211,7 +223,7 @@ func TestInterruptWhileMeasuring(t *testing.T) {
 	inFolder(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	// The stress test has a fifth of the budget, so this is in the middle of
+	// The campaigns have a fifth of the budget, so this is in the middle of
 	// measuring, or, on a slow machine, earlier: the report is partial anyway.
 	time.AfterFunc(1500*time.Millisecond, cancel)
 	var stdout, stderr bytes.Buffer

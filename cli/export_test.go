@@ -19,5 +19,5 @@ const (
 
 // OutcomeOfNone is what a verdict on the control means for the exit status.
 func OutcomeOfNone(caught, planted bool) error {
-	return judge([]*verdict{{Strategy: control.Name, Control: true, Correct: !caught}}, planted)
+	return judge([]*verdict{{Strategy: control.Name, Control: true, Correct: !caught, planted: planted}})
 }

@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"io"
 	"maps"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -26,8 +27,9 @@ type page struct {
 	Partial   bool
 	Failed    string // why it is partial, if not by an interrupt
 	Verdicts  []pageVerdict
-	Property  string
-	Races     bool // built with the race detector
+	Tried     string // how the verdicts were come by
+	Campaign  bool   // by campaigns
+	Races     bool   // built with the race detector
 	Figures   []figure
 	Tables    []pageTable
 	Goals     []pageGoal
@@ -46,7 +48,9 @@ type page struct {
 
 type pageVerdict struct {
 	*verdict
-	Word, Why, Class, Ops, Evs, Rnds, Secs, File string
+	Word, Why, Class, Ops, Evs, Rnds, Secs, Searched, Open, Said, Output string
+
+	Links []string // to files of the folder
 }
 
 // A pageTable is the figures of one workload.
@@ -80,20 +84,20 @@ func (r *result) writePage(w io.Writer) error {
 		return err
 	}
 	p := &page{
-		Summary:  r.summary(),
-		Partial:  r.partial || slices.ContainsFunc(r.verdicts, func(v *verdict) bool { return v.Unfinished }),
-		Property: properties,
-		Races:    raceBuild(),
-		Figures:  figs,
-		Tables:   r.tables(),
-		Notes:    r.notes,
-		Machine:  fmt.Sprintf("%s/%s, %d CPUs", runtime.GOOS, runtime.GOARCH, runtime.NumCPU()),
-		Go:       runtime.Version(),
-		Seed:     r.seed,
-		Command:  shellLine(r.app.program, r.app.args),
-		Date:     r.began.Format("2 January 2006, 15:04 MST"),
-		Took:     time.Since(r.began).Round(time.Second).String(),
-		Control:  control.Name,
+		Summary: r.summary(),
+		Partial: r.partial || slices.ContainsFunc(r.verdicts, func(v *verdict) bool { return v.Unfinished }),
+		Tried:   "Concurrent stress on real threads: " + properties,
+		Races:   raceBuild(),
+		Figures: figs,
+		Tables:  r.tables(),
+		Notes:   r.notes,
+		Machine: fmt.Sprintf("%s/%s, %d CPUs", runtime.GOOS, runtime.GOARCH, runtime.NumCPU()),
+		Go:      runtime.Version(),
+		Seed:    r.seed,
+		Command: shellLine(r.app.program, r.app.args),
+		Date:    r.began.Format("2 January 2006, 15:04 MST"),
+		Took:    time.Since(r.began).Round(time.Second).String(),
+		Control: control.Name,
 	}
 	if r.failed != nil {
 		p.Failed = r.failed.Error()
@@ -114,9 +118,20 @@ func (r *result) writePage(w io.Writer) error {
 		}
 	}
 	p.Strategic = len(strategyNames(r.records)) > 1
+	if len(r.verdicts) > 0 && r.verdicts[0].order.Work == workCampaign {
+		p.Campaign = true
+		p.Tried = "Concurrent scripts drawn at random, on real threads, each several times; every history was held against the specification of a kqueue"
+	}
 	for _, v := range r.verdicts {
 		pv := pageVerdict{verdict: v, Word: v.word(), Why: v.why(r.verdicts), Class: "good",
-			Ops: commas(v.Operations), Evs: commas(v.Events), Rnds: commas(v.Rounds), Secs: seconds(v.Took)}
+			Ops: commas(v.Operations), Evs: commas(v.Events), Rnds: commas(v.Rounds), Secs: seconds(v.Took),
+			Searched: v.searched(), Open: commas(v.Undecided), Said: v.said()}
+		for _, name := range v.Files {
+			pv.Links = append(pv.Links, filepath.Base(name))
+		}
+		if p.Campaign {
+			pv.Rnds = commas(v.Scripts)
+		}
 		switch {
 		case v.Unfinished:
 			pv.Class = "open"
@@ -124,7 +139,7 @@ func (r *result) writePage(w io.Writer) error {
 			pv.Class = "bad"
 		}
 		if v.Caught != "" && len(v.output) > 0 {
-			pv.File = v.outputName()
+			pv.Output = v.outputName()
 		}
 		p.Verdicts = append(p.Verdicts, pv)
 	}

@@ -84,8 +84,43 @@ const (
 	verdictsName = "verdicts.jsonl"
 )
 
-// write fills the folder.
+// A filling is what goes into a folder: a writer for each file.
+type filling map[string]func(io.Writer) error
+
+// write fills the folder with a report of what was tried and measured.
 func (d *folder) write(r *result) error {
+	files := newFilling(r.verdicts)
+	files[resultsName] = func(w io.Writer) error { return bench.WriteJSON(w, r.records) }
+	files[benchName] = func(w io.Writer) error { return bench.WriteBench(w, r.records) }
+	files[pageName] = r.writePage
+	return d.fill(files)
+}
+
+// newFilling has the verdicts, a line each. What a process printed when it was
+// caught is kept whole; the verdict has a line of it.
+func newFilling(verdicts []*verdict) filling {
+	files := filling{verdictsName: func(w io.Writer) error {
+		enc := json.NewEncoder(w)
+		for _, v := range verdicts {
+			if err := enc.Encode(v); err != nil {
+				return err
+			}
+		}
+		return nil
+	}}
+	for _, v := range verdicts {
+		if v.Caught != "" && len(v.output) > 0 {
+			files[v.outputName()] = func(w io.Writer) error {
+				_, err := w.Write(v.output)
+				return err
+			}
+		}
+	}
+	return files
+}
+
+// fill writes the files.
+func (d *folder) fill(files filling) error {
 	if d.path == "" {
 		return nil
 	}
@@ -96,33 +131,9 @@ func (d *folder) write(r *result) error {
 		return fmt.Errorf("report: %w", err)
 	}
 	for _, f := range there {
-		if stale, _ := filepath.Match("stress-*.txt", f.Name()); stale {
+		if stale, _ := filepath.Match(outputPrefix+"*.txt", f.Name()); stale {
 			if err := os.Remove(filepath.Join(d.path, f.Name())); err != nil {
 				return fmt.Errorf("report: %w", err)
-			}
-		}
-	}
-	files := map[string]func(io.Writer) error{
-		resultsName: func(w io.Writer) error { return bench.WriteJSON(w, r.records) },
-		benchName:   func(w io.Writer) error { return bench.WriteBench(w, r.records) },
-		verdictsName: func(w io.Writer) error {
-			enc := json.NewEncoder(w)
-			for _, v := range r.verdicts {
-				if err := enc.Encode(v); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
-		pageName: r.writePage,
-	}
-	// What a process printed when it was caught is kept whole; the verdict has
-	// a line of it.
-	for _, v := range r.verdicts {
-		if v.Caught != "" && len(v.output) > 0 {
-			files[v.outputName()] = func(w io.Writer) error {
-				_, err := w.Write(v.output)
-				return err
 			}
 		}
 	}
@@ -138,5 +149,8 @@ func (d *folder) write(r *result) error {
 	return nil
 }
 
+// outputPrefix begins the names of files with what a process printed.
+const outputPrefix = "output-"
+
 // outputName is the file of a report that has what the process printed.
-func (v *verdict) outputName() string { return "stress-" + v.Strategy + ".txt" }
+func (v *verdict) outputName() string { return outputPrefix + v.Strategy + ".txt" }

@@ -110,7 +110,7 @@ const shrinkTries = 50
 
 // wrongRun saves a report with a finding, and says so.
 func (a *app) wrongRun(r *fuzz.Report, e strategies.Entry, folder string) error {
-	v := &verdict{Strategy: e.Name, Caught: byFinding, Finding: r.Finding.Error(), Rounds: 1, Seed: r.Script.Seed}
+	v := &verdict{Strategy: e.Name, Caught: byFinding, Finding: r.Finding.Error(), tallies: tallies{Rounds: 1}, Seed: r.Script.Seed}
 	name, err := r.Save(folder)
 	if err != nil {
 		return errors.Join(&wrongError{[]*verdict{v}}, fmt.Errorf("--out: the script cannot be saved: %w", err))

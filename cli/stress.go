@@ -3,9 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
-	"math"
 	"os"
 	"time"
 
@@ -69,7 +67,8 @@ Exit status: 0 no finding; 1 a strategy is wrong; 2 bad usage; 130 interrupted.`
 		var verdicts []*verdict
 		for i, e := range entries {
 			bar.span(float64(i)/float64(len(entries)), float64(i+1)/float64(len(entries)), budget, "stress "+e.Name)
-			v, err := a.try(cmd.Context(), e, seed, budget, rounds)
+			v, err := a.try(cmd.Context(), e,
+				order{Work: workStress, Strategy: e.Name, Seed: seed, Budget: budget, Rounds: rounds})
 			if err != nil {
 				return err
 			}
@@ -89,7 +88,7 @@ Exit status: 0 no finding; 1 a strategy is wrong; 2 bad usage; 130 interrupted.`
 		} else {
 			printVerdicts(a.stdout, verdicts, newPaint(a.stdout))
 		}
-		return judge(verdicts, false)
+		return judge(verdicts)
 	}
 	f := cmd.Flags()
 	f.DurationVar(&budget, "budget", 2*time.Second, "time for each strategy")
@@ -106,47 +105,13 @@ func checkBudget(cmd *cobra.Command, budget time.Duration) error {
 	return nil
 }
 
-const (
-	childVerb = "try-here"
-	// childRefusal begins what a child says if the fault is in its command
-	// line and not in the strategy.
-	childRefusal = childVerb + ": "
-)
-
-// childVerb tries one strategy in this process and writes [progress] lines.
-func (a *app) childVerb() *cobra.Command {
-	var name string
-	var seed uint64
-	var budget time.Duration
-	var rounds int
-	cmd := &cobra.Command{Use: childVerb, Hidden: true, Args: noArgs}
-	cmd.Flags().StringVar(&name, "strategy", "", "strategy to try")
-	cmd.Flags().Uint64Var(&seed, "seed", 1, "seed of the first round")
-	cmd.Flags().DurationVar(&budget, "budget", time.Second, "time")
-	cmd.Flags().IntVar(&rounds, "rounds", 0, "rounds")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		found, err := a.find("", []string{name})
-		if err != nil {
-			fmt.Fprint(a.stderr, childRefusal)
-			return err
-		}
-		if rounds == 0 {
-			rounds = math.MaxInt
-		} else {
-			budget = math.MaxInt64
-		}
-		watchParent()
-		return rehearse(a.stdout, found[0], seed, time.Now().Add(budget), rounds)
-	}
-	return cmd
-}
-
 // rehearse runs rounds until the end or the first finding.
-func rehearse(w io.Writer, e strategies.Entry, seed uint64, end time.Time, rounds int) error {
+func rehearse(w io.Writer, e strategies.Entry, o *order) error {
 	enc := json.NewEncoder(w)
+	end := time.Now().Add(o.Budget)
 	var p progress
-	for range rounds {
-		p.Seed = seed + uint64(p.Rounds)
+	for p.Rounds < o.Rounds || o.Rounds == 0 {
+		p.Seed = o.Seed + uint64(p.Rounds)
 		rep, err := stress.Run(stress.Options{New: e.New, Strategy: e.Name, Seed: p.Seed})
 		p.Operations += uint64(rep.Operations)
 		p.Events += uint64(rep.Events)
@@ -164,7 +129,7 @@ func rehearse(w io.Writer, e strategies.Entry, seed uint64, end time.Time, round
 		if err != nil {
 			os.Exit(exitWrong) // threads of the round may still run
 		}
-		if !time.Now().Before(end) {
+		if o.Rounds == 0 && !time.Now().Before(end) {
 			break
 		}
 	}

@@ -12,8 +12,9 @@ import (
 type verdict struct {
 	Strategy, Caught, Finding, Again string
 	Correct, Control                 bool
-	Rounds                           int
+	Rounds, Scripts, Checked         int
 	Operations, Events, Seed         uint64
+	Files                            []string
 }
 
 func verdicts(t *testing.T, text string) []verdict {

@@ -15,6 +15,49 @@ var english = message.NewPrinter(language.English)
 // commas writes a number in groups of three digits.
 func commas[T uint64 | int](n T) string { return english.Sprintf("%d", n) }
 
+// A verdict is what a test says about one strategy. Each strategy is tried in a
+// process of its own: a wrong one may hang, crash or corrupt it.
+type verdict struct {
+	Strategy   string `json:"strategy"`
+	Control    bool   `json:"control,omitempty"` // was to be caught
+	Correct    bool   `json:"correct"`           // no finding, and nothing else went wrong
+	Unfinished bool   `json:"unfinished,omitempty"`
+	Caught     string `json:"caught,omitempty"`  // how: one of the words below
+	Finding    string `json:"finding,omitempty"` // what the process said
+	Again      string `json:"again,omitempty"`   // the command that shows it again
+	tallies
+	Files []string      `json:"files,omitempty"` // scripts and pictures of what was found
+	Seed  uint64        `json:"seed"`            // of the first round or script; each later one adds 1
+	Took  time.Duration `json:"took"`            // ns
+
+	order   order
+	planted bool   // beside those that were asked for, to be caught
+	output  []byte // the end of its standard error
+}
+
+// Tallies count what was done by then, rounds by both kinds of work: a script
+// has several.
+type tallies struct {
+	Rounds     int    `json:"rounds"`
+	Operations uint64 `json:"operations"`
+	Events     uint64 `json:"events"`
+
+	// Of a campaign: see fuzz.Tally.
+	Scripts   int `json:"scripts,omitempty"`
+	Checked   int `json:"checked,omitempty"`
+	Searched  int `json:"searched,omitempty"`
+	Undecided int `json:"undecided,omitempty"`
+	Unchecked int `json:"unchecked,omitempty"`
+}
+
+// How a strategy was caught.
+const (
+	byFinding  = "finding"     // the test names the property that does not hold
+	byRace     = "race report" // the race detector's
+	byCrash    = "crash"
+	byDeadline = "deadline" // it hung
+)
+
 // A wrongError says which strategies are wrong: exit status 1.
 type wrongError struct{ verdicts []*verdict }
 
@@ -33,30 +76,42 @@ func (e *wrongError) print(w io.Writer, p paint) {
 			fmt.Fprintf(w, "  more rounds may: --budget, or --seed other than %d\n", v.Seed)
 			continue
 		}
-		fmt.Fprintf(w, "%s is wrong, caught by a %s: %s\n", p.red(v.Strategy), v.Caught, indent(v.Finding))
+		fmt.Fprintf(w, "%s is wrong, caught by a %s: %s\n", p.red(v.Strategy), v.Caught, indent(v.said()))
+		for _, name := range v.Files {
+			fmt.Fprintf(w, "  see: %s\n", name)
+		}
 		fmt.Fprintf(w, "  again: %s\n", v.Again)
 	}
+}
+
+// said is the finding as people read it: of a campaign's the first line. The rest
+// is in a script that was saved, or among the verdicts of a report.
+func (v *verdict) said() string {
+	if v.order.Work != workCampaign {
+		return v.Finding
+	}
+	first, _, _ := strings.Cut(v.Finding, "\n")
+	return first
 }
 
 // indent sets the lines after the first off from it.
 func indent(s string) string { return strings.ReplaceAll(strings.TrimSpace(s), "\n", "\n  ") }
 
 // judge returns what the verdicts mean for the exit status: a *wrongError,
-// errInterrupted or nil. planted says that the control was added to be caught;
-// otherwise the user has named it, and it counts as any strategy when it is
-// caught. When it is not, the test has failed either way.
-func judge(verdicts []*verdict, planted bool) error {
+// errInterrupted or nil. A control that was planted is to be caught; one that the
+// user has named counts as any strategy when it is. When none is not caught the
+// test has failed, whoever named it; when another planted fault is not, natively
+// that may be luck, and is said but no error.
+func judge(verdicts []*verdict) error {
 	var wrong []*verdict
 	interrupted := false
 	for _, v := range verdicts {
 		switch {
 		case v.Unfinished:
 			interrupted = true
-		case v.Control:
-			if v.Correct || !planted {
-				wrong = append(wrong, v)
-			}
-		case !v.Correct:
+		case v.Strategy == control.Name && v.Correct:
+			wrong = append(wrong, v)
+		case !v.planted && !v.Correct:
 			wrong = append(wrong, v)
 		}
 	}
@@ -99,6 +154,9 @@ func (v *verdict) why(all []*verdict) string {
 	if planted == 0 {
 		return "no control was run beside it"
 	}
+	if v.order.Work == workCampaign {
+		return fmt.Sprintf("caught %d of %d faults", caught, planted)
+	}
 	return fmt.Sprintf("same test caught %d of %d controls", caught, planted)
 }
 
@@ -115,20 +173,30 @@ func controls(verdicts []*verdict) (caught, planted int) {
 	return caught, planted
 }
 
+// cell is the word in a table.
+func (v *verdict) cell(p paint) cell {
+	c := left(v.word())
+	switch {
+	case v.Control == v.Correct && !v.Unfinished:
+		c.paint = p.red
+	case !v.Unfinished:
+		c.paint = p.green
+	}
+	return c
+}
+
+// printVerdicts prints the verdicts of whatever work they are of.
 func printVerdicts(w io.Writer, verdicts []*verdict, p paint) {
+	if len(verdicts) > 0 && verdicts[0].order.Work == workCampaign {
+		printCampaigns(w, verdicts, verdicts, p)
+		return
+	}
 	g := grid{{
 		left("strategy"), left("verdict"), right("rounds"), right("operations"), right("events"), right("seconds"), left("why to believe it"),
 	}}
 	for _, v := range verdicts {
-		word := left(v.word())
-		switch {
-		case v.Control == v.Correct && !v.Unfinished:
-			word.paint = p.red
-		case !v.Unfinished:
-			word.paint = p.green
-		}
 		g = append(g, []cell{
-			left(v.Strategy), word, right(commas(v.Rounds)), right(commas(v.Operations)), right(commas(v.Events)),
+			left(v.Strategy), v.cell(p), right(commas(v.Rounds)), right(commas(v.Operations)), right(commas(v.Events)),
 			right(seconds(v.Took)), left(v.why(verdicts)),
 		})
 	}
