@@ -1,6 +1,7 @@
 package linearizability
 
 import (
+	"cmp"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -138,24 +139,37 @@ func (r *Recorder) History() History {
 	}
 	h := make(History, 0, records)
 	all := make([]Stamp, 0, stamps)
-	for _, l := range r.logs {
-		for i := range l.n {
-			rec := &l.blocks[i/block][i%block]
-			h = append(h, l.record(i, rec.Return != Never))
-			to := rec.to
-			if rec.Return == Never {
-				to = len(l.stamps)
+	// Each log is in order: merge them. There are few.
+	heads := make([]int, len(r.logs))
+	for len(h) < records {
+		var l *Log
+		var next *logged
+		at := 0
+		for i, o := range r.logs {
+			if heads[i] == o.n {
+				continue
 			}
-			if rec.from < to {
-				from := len(all)
-				all = append(all, l.stamps[rec.from:to]...)
-				h[len(h)-1].Steps = all[from:len(all):len(all)]
+			rec := o.at(heads[i])
+			if next == nil || cmp.Or(cmp.Compare(rec.Call, next.Call), cmp.Compare(rec.Return, next.Return), cmp.Compare(o.thread, l.thread)) < 0 {
+				l, next, at = o, rec, i
 			}
 		}
+		h = append(h, l.record(heads[at], next.Return != Never))
+		heads[at]++
+		to := next.to
+		if next.Return == Never {
+			to = len(l.stamps)
+		}
+		if next.from < to {
+			from := len(all)
+			all = append(all, l.stamps[next.from:to]...)
+			h[len(h)-1].Steps = all[from:len(all):len(all)]
+		}
 	}
-	h.sort()
 	return h
 }
+
+func (l *Log) at(i int) *logged { return &l.blocks[i/block][i%block] }
 
 // Records returns what is known of a thread that may still run: of so many
 // operations the call, and of so many the return too. The caller knows by
@@ -169,7 +183,7 @@ func (l *Log) Records(begun, ended int) (h History) {
 }
 
 func (l *Log) record(i int, ended bool) Record {
-	rec := &l.blocks[i/block][i%block]
+	rec := l.at(i)
 	r := Record{Thread: l.thread, Call: rec.Call, Return: Never, Op: rec.Op, Result: event.Result{Pending: true}}
 	if ended {
 		r.Return, r.Result = rec.Return, rec.Result
