@@ -32,15 +32,15 @@ type Callout struct {
 func (m *Machine) NewCallout(name string, cpu *CPU, f func(td *Thread)) *Callout {
 	c := &Callout{f: f}
 	c.Ended.Name = name + " callout"
-	c.td = &Thread{Name: name, m: m, vm: m.vm, home: cpu, last: cpu, lazy: nowhere, NoSleep: true, sema: make(chan struct{}, 1)}
-	c.td.wait.granted = make(chan struct{}, 1)
+	c.td = m.newThread(name, cpu)
+	c.td.NoSleep = true
 	return c
 }
 
 // Reset arms the callout for the given instant, in place of any earlier one.
 func (c *Callout) Reset(td *Thread, at time.Duration) {
-	if td.vm != nil {
-		td.vm.step(td, PointCallout, c)
+	if td.stops != nil {
+		td.stops.step(td, PointCallout, c)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -59,8 +59,8 @@ func (c *Callout) Reset(td *Thread, at time.Duration) {
 // Stop disarms the callout and reports whether it was armed. The function may
 // be running all the same: see Running.
 func (c *Callout) Stop(td *Thread) bool {
-	if td.vm != nil {
-		td.vm.step(td, PointCallout, c)
+	if td.stops != nil {
+		td.stops.step(td, PointCallout, c)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -87,8 +87,8 @@ func (c *Callout) stop(td *Thread) bool {
 // (callout_terminate; without the wait a callout that was only waiting for a
 // lock would touch what has been freed: DragonFly b90e37ec76.)
 func (c *Callout) Running(td *Thread) bool {
-	if td.vm != nil {
-		td.vm.step(td, PointCallout, c)
+	if td.stops != nil {
+		td.stops.step(td, PointCallout, c)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -40,7 +40,7 @@ const (
 // its way in and out, that nothing has happened.
 const (
 	mailed  = 1 << iota // mail has come since it was last worked off
-	virtual             // the machine is: always look closer
+	closer              // there are points to come by: always look closer
 	waiting             // times the number of threads that wait for the CPU
 )
 
@@ -82,19 +82,21 @@ func (c *CPU) interrupt(td *Thread) {
 }
 
 func (c *CPU) tryHold(td *Thread) bool {
-	if td.vm != nil {
-		td.vm.step(td, PointTryLock, c)
+	if td.stops != nil {
+		td.stops.step(td, PointTryLock, c)
 	}
 	return c.held.Load() == 0 && c.held.CompareAndSwap(0, 1)
 }
 
 // unhold gives the CPU to the thread that has waited longest, or frees it.
 func (c *CPU) unhold(td *Thread) {
-	if td.vm != nil {
-		td.vm.step(td, PointLeave, c)
-		c.held.Store(0)
-		td.vm.free(td, c) // it knows who waits
-		return
+	if td.stops != nil {
+		td.stops.step(td, PointLeave, c)
+		if td.vm != nil {
+			c.held.Store(0)
+			td.vm.free(td, c) // it knows who waits
+			return
+		}
 	}
 	if c.attn.Load() >= waiting {
 		c.handOver(td)

@@ -28,8 +28,8 @@ type Inbox struct{ first atomic.Pointer[Mail] }
 
 // Push posts m.
 func (b *Inbox) Push(td *Thread, m *Mail) {
-	if td.vm != nil {
-		td.vm.step(td, PointPush, b)
+	if td.stops != nil {
+		td.stops.step(td, PointPush, b)
 	}
 	for {
 		first := b.first.Load()
@@ -42,16 +42,16 @@ func (b *Inbox) Push(td *Thread, m *Mail) {
 
 // Empty reports whether nothing has been posted since the last Drain.
 func (b *Inbox) Empty(td *Thread) bool {
-	if td.vm != nil {
-		td.vm.step(td, PointLoad, b)
+	if td.stops != nil {
+		td.stops.step(td, PointLoad, b)
 	}
 	return b.first.Load() == nil
 }
 
 // Drain takes all messages and hands them to their receivers, oldest first.
 func (b *Inbox) Drain(td *Thread) {
-	if td.vm != nil {
-		td.vm.step(td, PointTake, b)
+	if td.stops != nil {
+		td.stops.step(td, PointTake, b)
 	}
 	m := b.first.Swap(nil)
 	var last *Mail

@@ -13,7 +13,7 @@ type Token struct {
 // Get takes the token, waiting for it if another thread has it; that wait is a
 // block, and lets go of all tokens held. (lwkt_gettoken)
 func (td *Thread) Get(t *Token) {
-	if td.nheld == 0 && td.vm == nil && t.mu.TryLock() {
+	if td.nheld == 0 && td.stops == nil && t.mu.TryLock() {
 		td.held[0] = t
 		td.nheld = 1
 		return
@@ -46,7 +46,7 @@ func (td *Thread) Put(t *Token) {
 	if td.held[td.nheld] != t {
 		panic("machine: " + td.Name + " puts token " + t.Name + ", which is not the one it took last")
 	}
-	if td.nheld == 0 && td.vm == nil {
+	if td.nheld == 0 && td.stops == nil {
 		t.mu.Unlock()
 		return
 	}
@@ -68,23 +68,26 @@ func (td *Thread) holdsBelow(t *Token, n int) bool {
 }
 
 func (t *Token) lock(td *Thread) {
-	if td.vm != nil {
-		vmLock(td, &t.mu, t)
-		return
+	if td.stops != nil {
+		td.stops.step(td, PointLock, t)
+		if td.vm != nil {
+			vmLock(td, &t.mu, t)
+			return
+		}
 	}
 	t.mu.Lock()
 }
 
 func (t *Token) tryLock(td *Thread) bool {
-	if td.vm != nil {
-		td.vm.step(td, PointTryLock, t)
+	if td.stops != nil {
+		td.stops.step(td, PointTryLock, t)
 	}
 	return t.mu.TryLock()
 }
 
 func (t *Token) unlock(td *Thread) {
-	if td.vm != nil {
-		vmUnlock(td, &t.mu, t)
+	if td.stops != nil {
+		stopAndUnlock(td, &t.mu, t)
 		return
 	}
 	t.mu.Unlock()
@@ -99,9 +102,12 @@ type Mutex struct {
 
 // Lock takes the mutex.
 func (mu *Mutex) Lock(td *Thread) {
-	if td.vm != nil {
-		vmLock(td, &mu.mu, mu)
-		return
+	if td.stops != nil {
+		td.stops.step(td, PointLock, mu)
+		if td.vm != nil {
+			vmLock(td, &mu.mu, mu)
+			return
+		}
 	}
 	if !mu.mu.TryLock() {
 		mu.lockSlow(td)
@@ -122,8 +128,8 @@ func (mu *Mutex) lockSlow(td *Thread) {
 
 // TryLock takes the mutex if it is free.
 func (mu *Mutex) TryLock(td *Thread) bool {
-	if td.vm != nil {
-		td.vm.step(td, PointTryLock, mu)
+	if td.stops != nil {
+		td.stops.step(td, PointTryLock, mu)
 	}
 	return mu.mu.TryLock()
 }
@@ -131,8 +137,8 @@ func (mu *Mutex) TryLock(td *Thread) bool {
 // Unlock lets go of the mutex. There is a schedule point before it: a lock
 // that nobody can ever be seen to hold hides what TryLock would have met.
 func (mu *Mutex) Unlock(td *Thread) {
-	if td.vm != nil {
-		vmUnlock(td, &mu.mu, mu)
+	if td.stops != nil {
+		stopAndUnlock(td, &mu.mu, mu)
 		return
 	}
 	mu.mu.Unlock()

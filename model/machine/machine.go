@@ -17,9 +17,11 @@
 // # Two back ends
 //
 // [Native] runs threads as goroutines, truly in parallel. Each primitive asks
-// first whether the thread belongs to a virtual machine (td.vm), which then
-// decides who runs next; the primitive's own bookkeeping is the same for both.
-// See vm.go for the few questions that a virtual machine must answer.
+// first whether the thread has something to do at such a point (td.stops). On a
+// virtual machine it has: that decides who runs next; the primitive's own
+// bookkeeping is the same for both. See vm.go for the few questions that a
+// virtual machine must answer. A native machine can be made to stop there now
+// and then, see [Machine.Perturb].
 package machine
 
 import (
@@ -36,19 +38,20 @@ const Forever = time.Duration(1<<63 - 1)
 
 // A Machine is a computer with a fixed number of CPUs.
 type Machine struct {
-	cpus   []*CPU
-	mp     Token
-	boot   time.Time
-	spin   int        // see CPU.wait
-	idle   *idleState // who polls for interrupts; see idle.go
-	live   atomic.Int64
-	quiet  chan struct{} // cap 1: live has fallen to 0
-	ended  chan struct{} // cap 1: a thread of Go has ended
-	mu     sync.Mutex
-	all    map[*Thread]struct{} // guarded by mu
-	going  int                  // guarded by mu: threads of Go that have not ended
-	vm     vm                   // nil on a native machine
-	retire Stats                // guarded by mu: of threads that have ended
+	cpus    []*CPU
+	mp      Token
+	boot    time.Time
+	spin    int        // see CPU.wait
+	idle    *idleState // who polls for interrupts; see idle.go
+	live    atomic.Int64
+	quiet   chan struct{} // cap 1: live has fallen to 0
+	ended   chan struct{} // cap 1: a thread of Go has ended
+	mu      sync.Mutex
+	all     map[*Thread]struct{} // guarded by mu
+	going   int                  // guarded by mu: threads of Go that have not ended
+	vm      vm                   // nil on a native machine
+	perturb *perturbation        // nil if it is not perturbed; immutable once there are threads
+	retire  Stats                // guarded by mu: of threads that have ended
 }
 
 // Native returns a machine with ncpu CPUs whose threads are goroutines. It
@@ -109,12 +112,24 @@ func (m *Machine) Go(name string, cpu int, f func(td *Thread)) {
 func (m *Machine) Attach(name string, cpu int) *Thread { return m.thread(name, cpu) }
 
 func (m *Machine) thread(name string, cpu int) *Thread {
-	td := &Thread{Name: name, m: m, vm: m.vm, home: m.cpus[cpu], last: m.cpus[cpu], lazy: nowhere, sema: make(chan struct{}, 1)}
-	td.wait.granted = make(chan struct{}, 1)
+	td := m.newThread(name, m.cpus[cpu])
 	m.live.Add(1)
 	m.mu.Lock()
 	m.all[td] = struct{}{}
 	m.mu.Unlock()
+	return td
+}
+
+// newThread returns a thread that nobody counts.
+func (m *Machine) newThread(name string, cpu *CPU) *Thread {
+	td := &Thread{Name: name, m: m, vm: m.vm, home: cpu, last: cpu, lazy: nowhere, sema: make(chan struct{}, 1)}
+	td.wait.granted = make(chan struct{}, 1)
+	switch {
+	case m.vm != nil:
+		td.stops = m.vm
+	case m.perturb != nil:
+		td.stops = m.perturb.stream()
+	}
 	return td
 }
 

@@ -20,8 +20,8 @@ type WaitChan struct {
 // although td has yet to leave that domain. A second Interlock replaces the
 // first. (tsleep_interlock)
 func (td *Thread) Interlock(wc *WaitChan) {
-	if td.vm != nil {
-		td.vm.step(td, PointInterlock, wc)
+	if td.stops != nil {
+		td.stops.step(td, PointInterlock, wc)
 	}
 	td.Uninterlock()
 	td.armed = true
@@ -124,10 +124,12 @@ func (td *Thread) Sleep(until time.Duration) error {
 }
 
 func (td *Thread) park(wc *WaitChan, until time.Duration) error {
+	if td.stops != nil {
+		td.stops.step(td, PointSleep, wc)
+	}
 	woken := true
 	switch {
 	case td.vm != nil:
-		td.vm.step(td, PointSleep, wc)
 		woken = td.vm.park(td, until)
 	case td.m.idle != nil:
 		woken = td.parkIdle(until)
@@ -184,8 +186,8 @@ func (td *Thread) Wakeup(wc *WaitChan) { td.wake(wc, 1<<31-1) }
 func (td *Thread) WakeupOne(wc *WaitChan) { td.wake(wc, 1) }
 
 func (td *Thread) wake(wc *WaitChan, most int) {
-	if td.vm != nil {
-		td.vm.step(td, PointWakeup, wc)
+	if td.stops != nil {
+		td.stops.step(td, PointWakeup, wc)
 	}
 	wc.mu.Lock()
 	first := wc.first

@@ -26,14 +26,14 @@ type Thread struct {
 
 	listener Listener // of commit points; mostly nil
 
-	m    *Machine
-	vm   vm   // nil on a native machine
-	home *CPU // where its objects are placed
-	on   *CPU // the CPU it holds, or nil
-	last *CPU // the CPU it migrated to last
-	crit int  // nesting of critical sections
-	took bool // the outermost one took the CPU
-	lazy *CPU // the CPU it stays on until somebody wants it; nowhere if none
+	m     *Machine
+	stops stops // what it does at points; nil if nothing
+	home  *CPU  // where its objects are placed
+	on    *CPU  // the CPU it holds, or nil
+	last  *CPU  // the CPU it migrated to last
+	crit  int   // nesting of critical sections
+	took  bool  // the outermost one took the CPU
+	lazy  *CPU  // the CPU it stays on until somebody wants it; nowhere if none
 
 	held  [8]*Token // tokens held, with repetitions, oldest first
 	nheld int
@@ -47,6 +47,7 @@ type Thread struct {
 	prev   *Thread                  // guarded by wchan.mu
 	timer  *time.Timer
 	idling atomic.Pointer[idleState] // where it waits for interrupts instead of being parked
+	vm     vm                        // nil on a native machine
 }
 
 // ErrTimeout is returned by Sleep when its instant has passed. (tsleep returns
@@ -103,8 +104,8 @@ func (td *Thread) Migrate(c *CPU) {
 }
 
 func (td *Thread) migrate(c *CPU) {
-	if td.vm != nil {
-		td.vm.step(td, PointMigrate, c)
+	if td.stops != nil {
+		td.stops.step(td, PointMigrate, c)
 	}
 	if td.on == c {
 		c.work(td)
@@ -296,6 +297,7 @@ type Stats struct {
 	IPIs       uint64 // messages posted to a CPU
 	Wakeups    uint64 // threads woken
 	Sleeps     uint64 // times asleep
+	Yields     uint64 // points at which a perturbation made it wait
 
 	Enters     uint64 // domains entered
 	Events     uint64 // events returned
@@ -314,6 +316,7 @@ func (s *Stats) Add(o *Stats) {
 	s.IPIs += o.IPIs
 	s.Wakeups += o.Wakeups
 	s.Sleeps += o.Sleeps
+	s.Yields += o.Yields
 	s.Enters += o.Enters
 	s.Events += o.Events
 	s.Remote += o.Remote

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// A Point names a place at which a virtual machine may let another thread run.
+// A Point names a place at which a virtual machine may let another thread run,
+// and a native machine that is perturbed does now and then.
 type Point uint8
 
 // The points. Each primitive passes one before it acts.
@@ -34,12 +35,19 @@ var pointNames = [...]string{
 
 func (p Point) String() string { return pointNames[p] }
 
+// Stops are what a thread has to do at each point. Most threads of a native
+// machine have none, and find that out where they would ask for a virtual
+// machine: a perturbation costs nothing where there is none.
+type stops interface {
+	step(td *Thread, at Point, obj any) // before the primitive acts on obj
+}
+
 // A vm takes the place of the goroutine scheduler, the timers and the clock.
 // One of its threads runs at a time, so each primitive keeps its own data as
 // the native machine does; a vm only decides who runs when, and what time it
 // is. Its methods are called by the running thread.
 type vm interface {
-	step(td *Thread, at Point, obj any)        // a schedule point, before the primitive acts on obj
+	stops                                      // a schedule point
 	block(td *Thread, obj any)                 // obj could not be had; returns when it may be tried again
 	free(td *Thread, obj any)                  // obj may be had again
 	park(td *Thread, until time.Duration) bool // asleep until unpark, or until the instant: false
@@ -55,7 +63,6 @@ type vm interface {
 }
 
 func vmLock(td *Thread, mu *sync.Mutex, obj any) {
-	td.vm.step(td, PointLock, obj)
 	if mu.TryLock() {
 		return
 	}
@@ -67,8 +74,10 @@ func vmLock(td *Thread, mu *sync.Mutex, obj any) {
 	td.retake(&l)
 }
 
-func vmUnlock(td *Thread, mu *sync.Mutex, obj any) {
-	td.vm.step(td, PointUnlock, obj)
+func stopAndUnlock(td *Thread, mu *sync.Mutex, obj any) {
+	td.stops.step(td, PointUnlock, obj)
 	mu.Unlock()
-	td.vm.free(td, obj)
+	if td.vm != nil {
+		td.vm.free(td, obj)
+	}
 }

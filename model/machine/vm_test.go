@@ -62,7 +62,7 @@ func newBaton(ncpu int, seed uint64) *Machine {
 		points:  map[Point]bool{},
 	}
 	for _, c := range m.cpus {
-		c.attn.Or(virtual)
+		c.attn.Or(closer)
 	}
 	return m
 }
@@ -306,8 +306,15 @@ func none(t *testing.T, errs []error) {
 	}
 }
 
-// TestPoints: each primitive passes its point before it acts.
-func TestPoints(t *testing.T) {
+// A passage is a primitive, and the points that it passes.
+type passage struct {
+	primitive string
+	f         func(td *Thread)
+	want      []Point
+}
+
+// passages returns all primitives.
+func passages() []passage {
 	var (
 		tok Token
 		mu  Mutex
@@ -315,11 +322,7 @@ func TestPoints(t *testing.T) {
 		wc  WaitChan
 		box Inbox
 	)
-	for _, c := range []struct {
-		primitive string
-		f         func(td *Thread)
-		want      []Point
-	}{
+	return []passage{
 		{"Get, Put", func(td *Thread) { td.Get(&tok); td.Put(&tok) }, []Point{PointTryLock, PointUnlock}},
 		{"Mutex.Lock, Unlock", func(td *Thread) { mu.Lock(td); mu.Unlock(td) }, []Point{PointLock, PointUnlock}},
 		{"Mutex.TryLock", func(td *Thread) { mu.TryLock(td); mu.mu.Unlock() }, []Point{PointTryLock}},
@@ -343,7 +346,12 @@ func TestPoints(t *testing.T) {
 		}, []Point{PointCallout}},
 		{"Callout.Stop", func(td *Thread) { td.m.NewCallout("c", td.m.CPU(0), nil).Stop(td) }, []Point{PointCallout}},
 		{"Callout.Running", func(td *Thread) { td.m.NewCallout("c", td.m.CPU(0), nil).Running(td) }, []Point{PointCallout}},
-	} {
+	}
+}
+
+// TestPoints: each primitive passes its point before it acts.
+func TestPoints(t *testing.T) {
+	for _, c := range passages() {
 		m := newBaton(2, 1)
 		b := m.vm.(*baton)
 		var got []Point
