@@ -47,7 +47,7 @@ func (c *Callout) Reset(td *Thread, at time.Duration) {
 	c.stop(td) // under the same lock: of two at once, one must win entirely
 	c.arming++
 	c.armed = c.arming
-	td.m.live.Add(1)
+	td.m.live.Add(armed)
 	n := c.arming
 	if td.vm != nil {
 		td.vm.arm(td, c, n, at)
@@ -78,7 +78,7 @@ func (c *Callout) stop(td *Thread) bool {
 		c.timer.Stop()
 	}
 	c.armed = 0
-	td.m.live.Add(-1)
+	td.m.live.Add(-armed)
 	return true
 }
 
@@ -100,7 +100,7 @@ func (c *Callout) expire(n uint64) {
 	for !c.begin(n) {
 		// The run before has not ended: it armed this one and is on its way out.
 		c.mu.Lock()
-		stale := c.armed != n
+		stale := c.armed != n || c.td.m.live.Load() >= stopped
 		c.mu.Unlock()
 		if stale {
 			return
@@ -110,16 +110,41 @@ func (c *Callout) expire(n uint64) {
 	c.fire()
 }
 
-// begin claims arming n, unless it was stopped or the function still runs.
+// begin claims arming n, unless it was stopped, all callouts were, or the
+// function still runs.
 func (c *Callout) begin(n uint64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.armed != n || c.using {
 		return false
 	}
+	for m := c.td.m; ; {
+		live := m.live.Load()
+		if live >= stopped {
+			return false
+		}
+		if m.live.CompareAndSwap(live, live-armed+awake) {
+			break
+		}
+	}
 	c.armed = 0
 	c.running, c.using = true, true
 	return true
+}
+
+// StopCallouts stops all callouts of the machine for good: from its return on
+// none begins to run; those that have begun end, and wake whom they wake. One
+// that is armed stays so, and may be armed and stopped as ever, but is nothing
+// any more that [Machine.Run] waits for. So a machine comes to rest although
+// there is a callout that always arms itself again. Timeouts of sleepers are not
+// callouts, and go on.
+//
+// Any goroutine may call it at any time; of a virtual machine only the thread
+// that runs, or whoever calls Run, in between.
+func (m *Machine) StopCallouts() {
+	if resting(m.live.Or(stopped) | stopped) {
+		notify(m.quiet)
+	}
 }
 
 // fire runs the function. The callout is not running before its end is told,

@@ -154,7 +154,7 @@ func (s *idleState) watch(td *Thread, until time.Duration) (woken, over bool) {
 	for s.wanted.Load() == 0 {
 		select {
 		case <-td.sema:
-			td.m.live.Add(-1)
+			td.m.live.Add(-awake)
 			return true, true
 		default:
 		}

@@ -41,9 +41,9 @@ type Machine struct {
 	cpus    []*CPU
 	mp      Token
 	boot    time.Time
-	spin    int        // see CPU.wait
-	idle    *idleState // who polls for interrupts; see idle.go
-	live    atomic.Int64
+	spin    int           // see CPU.wait
+	idle    *idleState    // who polls for interrupts; see idle.go
+	live    atomic.Int64  // what may run yet; see resting
 	quiet   chan struct{} // cap 1: live has fallen to 0
 	ended   chan struct{} // cap 1: a thread of Go has ended
 	mu      sync.Mutex
@@ -113,7 +113,7 @@ func (m *Machine) Attach(name string, cpu int) *Thread { return m.thread(name, c
 
 func (m *Machine) thread(name string, cpu int) *Thread {
 	td := m.newThread(name, m.cpus[cpu])
-	m.live.Add(1)
+	m.live.Add(awake)
 	m.mu.Lock()
 	m.all[td] = struct{}{}
 	m.mu.Unlock()
@@ -148,7 +148,7 @@ func (m *Machine) Run() error {
 		if going == 0 {
 			return nil
 		}
-		if m.live.Load() == 0 {
+		if resting(m.live.Load()) {
 			if err := m.deadlock(); err != nil {
 				return err
 			}
@@ -162,10 +162,23 @@ func (m *Machine) Run() error {
 
 // rest says that a thread will not run until another wakes it.
 func (m *Machine) rest() {
-	if m.live.Add(-1) == 0 {
+	if resting(m.live.Add(-awake)) {
 		notify(m.quiet)
 	}
 }
+
+// The word live of a machine. All is in one word so that one look says whether
+// anything may run yet: of two looks, one could see a thread that has not yet
+// been woken, and the other that the callout which woke it is armed no more.
+const (
+	awake   int64 = 1       // times the threads that do not sleep, or only for a time, and the callouts that run
+	armed   int64 = 1 << 32 // times the callouts that are armed
+	stopped int64 = 1 << 62 // StopCallouts has been called
+)
+
+// resting reports whether nothing will run again unless somebody from outside
+// begins.
+func resting(live int64) bool { return live%armed == 0 && (live < armed || live >= stopped) }
 
 func (m *Machine) deadlock() error {
 	m.mu.Lock()
@@ -178,7 +191,7 @@ func (m *Machine) deadlock() error {
 		}
 		err.Sleepers = append(err.Sleepers, s)
 	}
-	if m.live.Load() != 0 || m.going == 0 || len(err.Sleepers) == 0 {
+	if !resting(m.live.Load()) || m.going == 0 || len(err.Sleepers) == 0 {
 		return nil // somebody attached, was woken, or ended or is about to
 	}
 	sort.Slice(err.Sleepers, func(i, j int) bool { return err.Sleepers[i].Thread < err.Sleepers[j].Thread })

@@ -94,6 +94,8 @@ func TestPerturbedMixture(t *testing.T) {
 				t.Errorf("seed %d (the interleaving is the machine's own): %v", seed, err)
 			}
 		})
+		m.StopCallouts() // it may be running, or armed, still
+		until(func() bool { return m.live.Load()%armed == 0 })
 		if err := check(); err != nil {
 			t.Errorf("seed %d (the interleaving is the machine's own): %v", seed, err)
 		}

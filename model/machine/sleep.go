@@ -55,7 +55,7 @@ func (td *Thread) awaken() {
 	} else {
 		<-td.sema
 	}
-	td.m.live.Add(-1)
+	td.m.live.Add(-awake)
 }
 
 // cancel takes td off the wait channel, unless it has been woken.
@@ -157,7 +157,7 @@ func (td *Thread) parkTimed(until time.Duration) (woken bool) {
 	if d <= 0 {
 		select {
 		case <-td.sema:
-			td.m.live.Add(-1)
+			td.m.live.Add(-awake)
 			return true
 		default:
 			return false
@@ -171,7 +171,7 @@ func (td *Thread) parkTimed(until time.Duration) (woken bool) {
 	select {
 	case <-td.sema:
 		td.timer.Stop()
-		td.m.live.Add(-1)
+		td.m.live.Add(-awake)
 		return true
 	case <-td.timer.C:
 		return false
@@ -216,7 +216,7 @@ func (td *Thread) wake(wc *WaitChan, most int) {
 	for t := first; n > 0; n-- {
 		next := t.next
 		t.next, t.prev = nil, nil
-		td.m.live.Add(1)
+		td.m.live.Add(awake)
 		td.Stats.Wakeups++
 		if td.vm != nil {
 			td.vm.unpark(td, t)

@@ -58,6 +58,8 @@ type vm interface {
 
 	// arm: at that instant, as a thread of its own, run c.fire if c.begin(n)
 	// says yes, but not before an earlier run on the callout's td has ended.
+	// After StopCallouts it says no to all: what is armed then is to be
+	// forgotten when its instant has come, or before.
 	arm(td *Thread, c *Callout, n uint64, at time.Duration)
 	disarm(td *Thread, c *Callout, n uint64) // arming n will not begin
 }
