@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"runtime"
 	"sync"
 	"time"
 )
@@ -150,18 +151,25 @@ func (td *Thread) park(wc *WaitChan, until time.Duration) error {
 	return ErrTimeout
 }
 
+// brief is how long a thread looks whether it has been woken rather than ask for
+// a timer: those of Go are late by up to a millisecond when nobody else runs.
+const brief = 20 * time.Microsecond
+
 // parkTimed counts as live while it sleeps, since its timeout will wake it: so
 // it takes back what its waker adds.
 func (td *Thread) parkTimed(until time.Duration) (woken bool) {
 	d := until - td.Now()
-	if d <= 0 {
+	for ; d <= brief; d = until - td.Now() {
 		select {
 		case <-td.sema:
 			td.m.live.Add(-awake)
 			return true
 		default:
+		}
+		if d <= 0 {
 			return false
 		}
+		runtime.Gosched()
 	}
 	if td.timer == nil {
 		td.timer = time.NewTimer(d)

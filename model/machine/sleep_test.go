@@ -219,3 +219,39 @@ func TestSleepIsForbidden(t *testing.T) {
 		}()
 	}
 }
+
+// TestBriefSleep: a sleep of some microseconds takes some microseconds, although
+// nobody else runs, and ends at once when it is woken.
+func TestBriefSleep(t *testing.T) {
+	const n = 200
+	m := Native(2)
+	var wc WaitChan
+	td := m.Attach("a", 0)
+	late := 0
+	for range n {
+		begun := td.Now()
+		td.Interlock(&wc)
+		if err := td.Sleep(begun + brief/4); err != ErrTimeout {
+			t.Fatalf("%v, want a timeout", err)
+		}
+		slept := td.Now() - begun
+		if slept < brief/4 {
+			t.Fatalf("slept for %v, want %v at least", slept, brief/4)
+		}
+		if slept > 10*brief {
+			late++
+		}
+		td.Interlock(&wc)
+		td.Wakeup(&wc)
+		if err := td.Sleep(td.Now() + brief); err != nil {
+			t.Fatalf("woken before, but %v", err)
+		}
+	}
+	if late > n/2 { // a busy computer is late now and then
+		t.Errorf("of %d sleeps of %v %d took longer than %v", n, brief/4, late, 10*brief)
+	}
+	td.Detach()
+	if live := m.live.Load(); live != 0 {
+		t.Errorf("%d threads live, want none", live)
+	}
+}
