@@ -15,6 +15,11 @@ type ProbeConfig struct {
 	// the source, so each call of the filter takes the mplock.
 	Unsafe bool
 
+	// Blocks: each call of the filter sleeps for some microseconds, which nobody
+	// can cut short, before it looks at the level. It lets go of its domain
+	// meanwhile, as far as the strategy's is one that a block lets go of.
+	Blocks bool
+
 	// Gated: Hold makes the filter block.
 	Gated bool
 }
@@ -30,7 +35,8 @@ type Probe struct {
 	ops  *kqueue.Filter
 	n    int64 // guarded by src, or the mplock if Unsafe
 	mp   *machine.Token
-	gate *gate
+	nap  *machine.WaitChan // nobody wakes it; nil unless the filter Blocks
+	gate *gate             // nil unless it is Gated
 }
 
 // NewProbe makes a probe at level 0, placed by the strategy.
@@ -41,11 +47,16 @@ func NewProbe(td *machine.Thread, k *kqueue.Kernel, c ProbeConfig) *Probe {
 		p.mp = k.Machine().MPLock()
 		p.ops = unsafeFilter
 	}
+	if c.Blocks {
+		p.nap = &machine.WaitChan{Name: "nap of a probe"}
+	}
 	if c.Gated {
 		p.gate = newGate()
-		p.ops = gatedFilter
+	}
+	if c.Blocks || c.Gated {
+		p.ops = blockingFilter
 		if c.Unsafe {
-			p.ops = unsafeGatedFilter
+			p.ops = unsafeBlockingFilter
 		}
 	}
 	return p
@@ -134,16 +145,18 @@ func (p *Probe) Sources() []*kqueue.Source { return []*kqueue.Source{&p.src} }
 // Release does nothing: a probe can be set as long as somebody has it.
 func (p *Probe) Release(td *machine.Thread) {}
 
-// The four filters. An ungated one has no gate to ask for.
+// The four filters. One that never blocks has no gate to ask for.
 var (
-	probeFilter       = &kqueue.Filter{Name: "probe", Attach: attachProbe, Touch: touchProbe, Level: value}
-	unsafeFilter      = &kqueue.Filter{Name: "probe", Attach: attachProbe, Touch: touchProbe, Level: value, Unsafe: true}
-	gatedFilter       = gatedProbe(false)
-	unsafeGatedFilter = gatedProbe(true)
+	probeFilter          = &kqueue.Filter{Name: "probe", Attach: attachProbe, Touch: touchProbe, Level: value}
+	unsafeFilter         = &kqueue.Filter{Name: "probe", Attach: attachProbe, Touch: touchProbe, Level: value, Unsafe: true}
+	blockingFilter       = blockingProbe(false)
+	unsafeBlockingFilter = blockingProbe(true)
 )
 
 func value(kn *kqueue.Knote) *int64 { return &kn.Hook.(*Probe).n }
 
+// level reports whether the condition holds, and the level; values are a
+// snapshot at retrieval, so nothing may block between this and the return.
 func level(td *machine.Thread, kn *kqueue.Knote, hint int64) bool {
 	kn.Data = kn.Hook.(*Probe).n
 	return kn.Data >= kn.WantData
@@ -158,22 +171,39 @@ func touchProbe(td *machine.Thread, kn *kqueue.Knote, kev *event.Kevent) error {
 	return lowat(kn, kev.Fflags, kev.Data, 1, math.MaxInt64)
 }
 
-func gatedProbe(unsafe bool) *kqueue.Filter {
+func blockingProbe(unsafe bool) *kqueue.Filter {
 	return &kqueue.Filter{
-		Name:   "gated probe",
+		Name:   "blocking probe",
 		Unsafe: unsafe,
 		Blocks: true,
 		Attach: func(td *machine.Thread, kn *kqueue.Knote) error {
-			if err := kn.File().(*Probe).gate.pass(td, InAttach); err != nil {
+			if err := kn.File().(*Probe).block(td, InAttach); err != nil {
 				return err
 			}
 			return attachProbe(td, kn)
 		},
-		Detach: func(td *machine.Thread, kn *kqueue.Knote) { kn.Hook.(*Probe).gate.pass(td, InDetach) },
+		Detach: func(td *machine.Thread, kn *kqueue.Knote) { kn.Hook.(*Probe).block(td, InDetach) },
 		Touch:  touchProbe,
 		Event: func(td *machine.Thread, kn *kqueue.Knote, hint int64) bool {
-			kn.Hook.(*Probe).gate.pass(td, InEvent)
+			kn.Hook.(*Probe).block(td, InEvent)
 			return level(td, kn, hint)
 		},
 	}
+}
+
+// nap is how long a call of a filter that Blocks sleeps: long enough for another
+// thread to do a call or two, and short beside a script.
+const nap = 5 * microsecond
+
+// block is where the filter blocks, as it was made to. Interrupts and callouts,
+// which must not sleep, pass.
+func (p *Probe) block(td *machine.Thread, c Call) error {
+	if p.nap != nil && !td.NoSleep {
+		td.Interlock(p.nap)
+		td.Sleep(td.Now() + nap)
+	}
+	if p.gate != nil {
+		return p.gate.pass(td, c)
+	}
+	return nil
 }

@@ -13,7 +13,10 @@ import (
 	"github.com/kqlab/kqlab/strategies"
 )
 
-var configs = []device.ProbeConfig{{}, {Unsafe: true}, {Gated: true}, {Unsafe: true, Gated: true}}
+var configs = []device.ProbeConfig{
+	{}, {Unsafe: true}, {Blocks: true}, {Unsafe: true, Blocks: true},
+	{Gated: true}, {Unsafe: true, Gated: true}, {Unsafe: true, Blocks: true, Gated: true},
+}
 
 // eachProbe runs f with a probe of every kind, on a descriptor.
 func eachProbe(t *testing.T, f func(l *lab, p *device.Probe, fd uint64)) {
@@ -286,4 +289,32 @@ func TestProbeStorm(t *testing.T) {
 		}
 		l.run()
 	})
+}
+
+// Each call of a filter that Blocks sleeps once, whoever calls it; in a callout,
+// which must not, none does.
+func TestProbeBlocks(t *testing.T) {
+	for _, unsafe := range []bool{false, true} {
+		each(t, func(l *lab) {
+			p := device.NewProbe(l.td, l.k, device.ProbeConfig{Unsafe: unsafe, Blocks: true})
+			fd := l.open(p)
+			sleeps := func(what string, want uint64, do func()) {
+				before := l.td.Stats.Sleeps
+				do()
+				if n := l.td.Stats.Sleeps - before; n != want {
+					t.Errorf("unsafe %t: %s: %d sleeps, want %d", unsafe, what, n, want)
+				}
+			}
+			sleeps("attach, event", 2, func() { l.change(at(fd, event.Add|event.Clear, 0), nil) })
+			sleeps("event on Set", 1, func() { p.Set(l.td, 3) })
+			sleeps("event on retrieval", 1, func() { l.expect(at(fd, event.Clear, 3)) })
+			c := l.m.NewCallout("setter", l.m.CPU(1), func(td *machine.Thread) { p.Set(td, 2) })
+			c.Reset(l.td, 0)
+			var e [1]event.Kevent
+			if n, err := l.q.Kevent(l.td, nil, e[:], kqueue.Forever); n != 1 || err != nil || e[0] != at(fd, event.Clear, 2) {
+				t.Errorf("unsafe %t: after the callout: %v, %v", unsafe, e[:n], err)
+			}
+			sleeps("detach", 1, func() { l.change(at(fd, event.Delete, 0), nil) })
+		})
+	}
 }
