@@ -30,7 +30,7 @@ func (c *caller) do(td *machine.Thread, op *event.Op) event.Result {
 	case event.MakePipe:
 		return c.pipe(td)
 	case event.MakeProbe:
-		return number(c.p.Open(td, device.NewProbe(td, c.k, device.ProbeConfig{})))
+		return number(c.p.Open(td, device.NewProbe(td, c.k, device.ProbeConfig{Blocks: op.Manner&event.Blocks != 0, Unsafe: op.Manner&event.Unsafe != 0})))
 	case event.Set:
 		return c.set(td, op)
 	case event.ReadPipe, event.WritePipe:

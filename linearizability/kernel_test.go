@@ -53,7 +53,8 @@ func (c *caller) call(op event.Op) (r event.Result) {
 			n2, err = c.p.Open(c.td, wr)
 		}
 	case event.MakeProbe:
-		n, err = c.p.Open(c.td, device.NewProbe(c.td, c.k, device.ProbeConfig{}))
+		cfg := device.ProbeConfig{Blocks: op.Manner&event.Blocks != 0, Unsafe: op.Manner&event.Unsafe != 0}
+		n, err = c.p.Open(c.td, device.NewProbe(c.td, c.k, cfg))
 	case event.Dup:
 		n, err = c.p.Dup(c.td, op.FD)
 	case event.Dup2:
@@ -161,7 +162,11 @@ func record(s strategies.Entry, seed uint64) linearizability.History {
 	main.td.Listen(main.log)
 	defer main.td.Detach()
 	for _, c := range []event.Call{event.Kqueue, event.MakePipe, event.MakeProbe} {
-		main.do(event.Op{Call: c})
+		op := event.Op{Call: c}
+		if c == event.MakeProbe {
+			op.Manner = event.Manner(seed / 2 % 4) // seed%2 says what is closed
+		}
+		main.do(op)
 	}
 	var wg sync.WaitGroup
 	for n := 1; n <= 3; n++ {

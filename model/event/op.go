@@ -59,12 +59,29 @@ func (w Wait) String() string {
 	return "wait " + strconv.Itoa(int(w))
 }
 
+// A Manner is what the filter of a probe does in each call, beside what it is
+// called for. It makes no difference to what a call may answer.
+type Manner uint8
+
+// The manners; a probe may have several, or none.
+const (
+	Blocks Manner = 1 << iota // sleeps for a moment, and so gives up its domain
+	Unsafe                    // has the mplock, as one that is not MP-safe
+)
+
+var mannerWords = []word{flag("blocks", uint32(Blocks)), flag("unsafe", uint32(Unsafe))}
+
+// String returns the names of the manners, joined by |, as they are in the text
+// of an [Op]; none at all are 0.
+func (m Manner) String() string { return join(uint32(m), mannerWords) }
+
 // An Op is one operation of a user: what was called, and with what. Which
 // fields count depends on Call; the others are zero.
 type Op struct {
 	Call    Call
 	FD      int      // the descriptor called upon
 	To      int      // Dup2
+	Manner  Manner   // MakeProbe
 	N       int64    // Set: the level; ReadPipe, WritePipe: bytes, 0 or more
 	Changes []Kevent // Poll
 	Room    int      // Poll: how many events there is room for, 0 or more
@@ -85,6 +102,7 @@ type Result struct {
 //	kqueue
 //	pipe
 //	probe
+//	probe blocks|unsafe
 //	set 5 12
 //	read 3 100
 //	write 4 100
@@ -94,11 +112,16 @@ type Result struct {
 //	kevent 0 room=8 wait=forever: READ 1 ADD|CLEAR; USER 2 ADD
 //
 // Room is 0 and wait is zero unless they are given; changes are separated by
-// semicolons.
+// semicolons. The filter of a probe that blocks sleeps for a moment in each call;
+// one that is unsafe is not MP-safe.
 func (op Op) String() string {
 	var b strings.Builder
 	b.WriteString(op.Call.String())
 	switch op.Call {
+	case MakeProbe:
+		if op.Manner != 0 {
+			fmt.Fprintf(&b, " %v", op.Manner)
+		}
 	case Set, ReadPipe, WritePipe:
 		fmt.Fprintf(&b, " %d %d", op.FD, op.N)
 	case Dup, Close:
@@ -130,7 +153,7 @@ func joinKevents(kevs []Kevent) string {
 
 // Equal reports whether op and o are the same operation.
 func (op Op) Equal(o Op) bool {
-	return op.Call == o.Call && op.FD == o.FD && op.To == o.To && op.N == o.N && op.Room == o.Room && op.Wait == o.Wait &&
+	return op.Call == o.Call && op.FD == o.FD && op.To == o.To && op.Manner == o.Manner && op.N == o.N && op.Room == o.Room && op.Wait == o.Wait &&
 		slices.Equal(op.Changes, o.Changes)
 }
 
@@ -206,8 +229,18 @@ func (op *Op) numbers(words []string) ([]string, error) {
 	return words[len(want):], nil
 }
 
-// set reads one of the words with an equals sign.
+// set reads one of the words that may be left out.
 func (op *Op) set(w string) error {
+	if op.Call == MakeProbe && op.Manner == 0 {
+		for name := range strings.SplitSeq(w, "|") {
+			i := slices.IndexFunc(mannerWords, func(m word) bool { return m.name == name })
+			if i < 0 {
+				return wrong("manner", name, "blocks, unsafe")
+			}
+			op.Manner |= Manner(mannerWords[i].bits)
+		}
+		return nil
+	}
 	key, value, _ := strings.Cut(w, "=")
 	if op.Call != Poll {
 		return wrong("word", w, "the end of "+op.Call.String())

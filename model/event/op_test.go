@@ -20,7 +20,7 @@ func ExampleParseOp() {
 
 func TestOpString(t *testing.T) {
 	for _, s := range []string{
-		"kqueue", "pipe", "probe", "set 5 -12", "read 3 100", "write 4 0", "dup -3", "dup2 3 7", "close 3", "kevent 0",
+		"kqueue", "pipe", "probe", "probe blocks", "probe unsafe", "probe blocks|unsafe", "set 5 -12", "read 3 100", "write 4 0", "dup -3", "dup2 3 7", "close 3", "kevent 0",
 		"kevent 0: READ 1 DELETE", "kevent 7 room=8 wait=finite", "kevent 7 wait=forever: USER 2 fflags=TRIGGER; TIMER 1 ADD data=5",
 	} {
 		op, err := event.ParseOp(s)
@@ -62,6 +62,9 @@ func TestParseOpErrors(t *testing.T) {
 		{"close x", `"x"`, "32 bits"},
 		{"close 3 4", `"4"`, "the end"},
 		{"close 3: READ 1", `":"`, "changes"},
+		{"probe slow", `"slow"`, "blocks, unsafe"},
+		{"probe blocks|", `""`, "blocks, unsafe"},
+		{"probe blocks unsafe", `"unsafe"`, "the end"},
 		{"write 3 -1", `"-1"`, "at least 0"},
 		{"dup2 3", "dup2", "new descriptor"},
 		{"kevent 0 room=-1", `"-1"`, "from 0"},
@@ -85,7 +88,7 @@ func TestParseOpErrors(t *testing.T) {
 }
 
 func FuzzParseOp(f *testing.F) {
-	for _, s := range []string{"kqueue", "set 5 -12", "dup2 3 7", "kevent 0 room=8 wait=forever: READ 1 ADD|CLEAR; USER 2 ADD", "kevent", ":", "close 0x3"} {
+	for _, s := range []string{"kqueue", "probe unsafe|blocks", "set 5 -12", "dup2 3 7", "kevent 0 room=8 wait=forever: READ 1 ADD|CLEAR; USER 2 ADD", "kevent", ":", "close 0x3"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

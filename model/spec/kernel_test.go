@@ -54,7 +54,8 @@ func (k *kernel) do(op event.Op) (r event.Result) {
 		}
 		r.N, r.N2 = int64(n), int64(n2)
 	case event.MakeProbe:
-		one(k.p.Open(k.td, device.NewProbe(k.td, k.k, device.ProbeConfig{})))
+		c := device.ProbeConfig{Blocks: op.Manner&event.Blocks != 0, Unsafe: op.Manner&event.Unsafe != 0}
+		one(k.p.Open(k.td, device.NewProbe(k.td, k.k, c)))
 	case event.Dup:
 		one(k.p.Dup(k.td, op.FD))
 	case event.Dup2:
@@ -107,6 +108,7 @@ var (
 		rapid.SampledFrom([]event.Flags{event.Add, event.Add | event.Clear, event.Add | event.Dispatch, event.Add | event.OneShot, event.Delete, event.Enable, event.Disable, 0}),
 		rapid.Custom(func(t *rapid.T) event.Flags { return event.Flags(rapid.Uint16Range(0, 0xff).Draw(t, "flags")) }),
 		rapid.Custom(func(t *rapid.T) event.Flags { return event.Flags(rapid.Uint16().Draw(t, "any flags")) }))
+	manners = rapid.SampledFrom([]event.Manner{0, 0, 0, event.Blocks, event.Unsafe, event.Blocks | event.Unsafe})
 	amounts = rapid.SampledFrom([]int64{0, 1, 1, 2, 3, 100, 511, 512, 513, 5000, 65024, 65535, 65536, 70000})
 )
 
@@ -144,7 +146,10 @@ func drawOp(t *rapid.T, timers bool) event.Op {
 	}).Draw(t, "call")
 	op := event.Op{Call: call}
 	switch call {
-	case event.Kqueue, event.MakePipe, event.MakeProbe:
+	case event.Kqueue, event.MakePipe:
+		return op
+	case event.MakeProbe:
+		op.Manner = manners.Draw(t, "manner")
 		return op
 	}
 	op.FD = numbers.Draw(t, "fd")
@@ -197,7 +202,9 @@ func agree(t *rapid.T, s strategies.Entry, timers bool) {
 	for i := range len(opening) + n {
 		var op event.Op
 		if i < len(opening) {
-			op = opening[i]
+			if op = opening[i]; op.Call == event.MakeProbe {
+				op.Manner = manners.Draw(t, "manner of the first probe")
+			}
 		} else {
 			op = drawOp(t, timers)
 		}
