@@ -37,6 +37,8 @@ type Probe struct {
 	mp   *machine.Token
 	nap  *machine.WaitChan // nobody wakes it; nil unless the filter Blocks
 	gate *gate             // nil unless it is Gated
+
+	changes int64 // guarded as n is: of a filter that may lose its domain
 }
 
 // NewProbe makes a probe at level 0, placed by the strategy.
@@ -63,48 +65,42 @@ func NewProbe(td *machine.Thread, k *kqueue.Kernel, c ProbeConfig) *Probe {
 }
 
 // Set makes the level n and posts.
-func (p *Probe) Set(td *machine.Thread, n int64) {
-	if p.mp != nil {
-		td.Get(p.mp)
-		p.n = n
-		td.Commit(event.Acted)
-		td.Put(p.mp)
-		p.src.Notify(td, 0)
-		return
-	}
-	p.src.Enter(td)
-	p.n = n
-	p.post(td)
-	p.src.Exit(td)
-}
+func (p *Probe) Set(td *machine.Thread, n int64) { p.change(td, 0, n) }
 
 // Add changes the level by delta and posts.
-func (p *Probe) Add(td *machine.Thread, delta int64) {
+func (p *Probe) Add(td *machine.Thread, delta int64) { p.change(td, 1, delta) }
+
+// change makes the level times*level + n and posts. If the filter may lose its
+// domain the hint says which change it was: see look.
+func (p *Probe) change(td *machine.Thread, times, n int64) {
+	if p.ops == probeFilter {
+		p.src.Enter(td)
+		p.n = times*p.n + n
+		p.src.Post(td, 0)
+		// Nobody can come and see it before the end of this visit.
+		td.Commit(event.Acted)
+		p.src.Exit(td)
+		return
+	}
 	if p.mp != nil {
 		td.Get(p.mp)
-		p.n += delta
-		td.Commit(event.Acted)
-		td.Put(p.mp)
-		p.src.Notify(td, 0)
-		return
+	} else {
+		p.src.Enter(td)
 	}
-	p.src.Enter(td)
-	p.n += delta
-	p.post(td)
-	p.src.Exit(td)
-}
-
-// post tells of a new level. Those who are told see it when they come to the
-// source, that is, after this visit; but if the filter blocks, in the midst of
-// it.
-func (p *Probe) post(td *machine.Thread) {
-	if p.gate != nil {
-		td.Commit(event.Acted)
-		p.src.Post(td, 0)
-		return
-	}
-	p.src.Post(td, 0)
+	p.n = times*p.n + n
 	td.Commit(event.Acted)
+	p.changes++
+	hint := p.changes
+	if td.NoSleep {
+		hint = 0 // it is asked with that after a look, whose answer counts no more
+	}
+	if p.mp != nil {
+		td.Put(p.mp)
+		p.src.Notify(td, hint)
+		return
+	}
+	p.src.Post(td, hint)
+	p.src.Exit(td)
 }
 
 // Hold makes every later call c of the filter block before it looks at the
@@ -145,22 +141,15 @@ func (p *Probe) Sources() []*kqueue.Source { return []*kqueue.Source{&p.src} }
 // Release does nothing: a probe can be set as long as somebody has it.
 func (p *Probe) Release(td *machine.Thread) {}
 
-// The four filters. One that never blocks has no gate to ask for.
+// The four filters. All but the first may lose their domain in a call.
 var (
 	probeFilter          = &kqueue.Filter{Name: "probe", Attach: attachProbe, Touch: touchProbe, Level: value}
-	unsafeFilter         = &kqueue.Filter{Name: "probe", Attach: attachProbe, Touch: touchProbe, Level: value, Unsafe: true}
-	blockingFilter       = blockingProbe(false)
-	unsafeBlockingFilter = blockingProbe(true)
+	unsafeFilter         = slowProbe(true, false)
+	blockingFilter       = slowProbe(false, true)
+	unsafeBlockingFilter = slowProbe(true, true)
 )
 
 func value(kn *kqueue.Knote) *int64 { return &kn.Hook.(*Probe).n }
-
-// level reports whether the condition holds, and the level; values are a
-// snapshot at retrieval, so nothing may block between this and the return.
-func level(td *machine.Thread, kn *kqueue.Knote, hint int64) bool {
-	kn.Data = kn.Hook.(*Probe).n
-	return kn.Data >= kn.WantData
-}
 
 func attachProbe(td *machine.Thread, kn *kqueue.Knote) error {
 	kn.Hook = kn.File()
@@ -171,24 +160,52 @@ func touchProbe(td *machine.Thread, kn *kqueue.Knote, kev *event.Kevent) error {
 	return lowat(kn, kev.Fflags, kev.Data, 1, math.MaxInt64)
 }
 
-func blockingProbe(unsafe bool) *kqueue.Filter {
+// A look is what the filter of one knote has seen of a probe.
+type look struct {
+	*Probe
+	changes int64
+}
+
+func slowProbe(unsafe, blocks bool) *kqueue.Filter {
 	return &kqueue.Filter{
-		Name:   "blocking probe",
+		Name:   "slow probe",
 		Unsafe: unsafe,
-		Blocks: true,
+		Blocks: blocks,
 		Attach: func(td *machine.Thread, kn *kqueue.Knote) error {
-			if err := kn.File().(*Probe).block(td, InAttach); err != nil {
+			p := kn.File().(*Probe)
+			if err := p.block(td, InAttach); err != nil {
 				return err
 			}
-			return attachProbe(td, kn)
+			kn.Hook = &look{Probe: p}
+			return lowat(kn, kn.Want, kn.WantData, 1, math.MaxInt64)
 		},
-		Detach: func(td *machine.Thread, kn *kqueue.Knote) { kn.Hook.(*Probe).block(td, InDetach) },
+		Detach: func(td *machine.Thread, kn *kqueue.Knote) { kn.Hook.(*look).block(td, InDetach) },
 		Touch:  touchProbe,
 		Event: func(td *machine.Thread, kn *kqueue.Knote, hint int64) bool {
-			kn.Hook.(*Probe).block(td, InEvent)
-			return level(td, kn, hint)
+			l := kn.Hook.(*look)
+			l.block(td, InEvent)
+			return l.at(kn, hint)
 		},
 	}
+}
+
+// at looks at the level, after all that may block: values are a snapshot at
+// retrieval. A change that this knote has looked at before it was told of it is
+// no news to it. Without that it would be returned twice, and nobody could say
+// of a second event whether it is the core's fault:
+//
+//	Set 5                       kevent, EV_CLEAR
+//	                            asks; the filter lets go of its domain
+//	level 5; the knote is busy
+//	                            the filter sees 5: returned
+//	asks: 5                     <- returned again
+func (l *look) at(kn *kqueue.Knote, hint int64) bool {
+	if hint != 0 && hint <= l.changes {
+		return false
+	}
+	l.changes = l.Probe.changes
+	kn.Data = l.n
+	return kn.Data >= kn.WantData
 }
 
 // nap is how long a call of a filter that Blocks sleeps: long enough for another

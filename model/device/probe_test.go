@@ -5,6 +5,7 @@ import (
 	"math"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/kqlab/kqlab/model/device"
 	"github.com/kqlab/kqlab/model/event"
@@ -317,4 +318,40 @@ func TestProbeBlocks(t *testing.T) {
 			sleeps("detach", 1, func() { l.change(at(fd, event.Delete, 0), nil) })
 		})
 	}
+}
+
+// A level that a harvest has seen before its knote was told of it is not
+// returned again when it is.
+func TestProbeIsSeenOnce(t *testing.T) {
+	gated(t, func(l *lab, p *device.Probe, fd uint64) {
+		l.change(at(fd, event.Add|event.Clear, 0), nil)
+		early := 0
+		for range 50 {
+			p.Set(l.td, 1)
+			p.Hold(l.td, device.InEvent)
+			var e [1]event.Kevent
+			harvest := l.spawn(1, func(td *machine.Thread) error {
+				_, err := l.q.Kevent(td, nil, e[:], 0)
+				return err
+			})
+			p.Waiting(l.td, device.InEvent, 1)
+			set := l.spawn(0, func(td *machine.Thread) error { p.Set(td, 5); return nil })
+			time.Sleep(100 * time.Microsecond) // for Set to come to the knote, mostly
+			p.Let(l.td, device.InEvent)
+			l.must(harvest())
+			l.must(set())
+			switch e[0] {
+			case at(fd, event.Clear, 5):
+				early++
+				l.expect()
+			case at(fd, event.Clear, 1):
+				l.expect(at(fd, event.Clear, 5))
+			default:
+				t.Fatalf("the harvest has %v", e[0])
+			}
+		}
+		if early == 0 {
+			t.Error("no harvest saw a level that its knote had not been told of")
+		}
+	})
 }
