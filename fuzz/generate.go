@@ -13,7 +13,7 @@ import (
 // and for ever; close, dup and dup2 of all of them, and the making of more.
 func Concurrent() *rapid.Generator[*script.Script] {
 	return rapid.Custom(func(t *rapid.T) *script.Script {
-		g := &drawing{t: t, waits: []event.Wait{event.NoWait, event.NoWait, event.Finite, event.Forever}, timers: true, cpus: script.MaxCPU + 1}
+		g := &drawing{t: t, waits: []event.Wait{event.NoWait, event.NoWait, event.Finite, event.Forever}, timers: true, manners: true, cpus: script.MaxCPU + 1}
 		s := g.setup()
 		for range rapid.IntRange(2, script.MaxThreads).Draw(t, "threads") {
 			s.Threads = append(s.Threads, g.thread(1, 30))
@@ -24,7 +24,8 @@ func Concurrent() *rapid.Generator[*script.Script] {
 
 // Sequential draws scripts of one thread, in which each operation has one
 // answer: all is made on one CPU, so that events come in one order under every
-// strategy, nothing waits, and there are no timers, whose data is the clock's.
+// strategy, nothing waits, there are no timers, whose data is the clock's, and no
+// filter that may block, before which the core first visits other queues.
 func Sequential() *rapid.Generator[*script.Script] {
 	return rapid.Custom(func(t *rapid.T) *script.Script {
 		g := &drawing{t: t, waits: []event.Wait{event.NoWait}, cpus: 1}
@@ -37,11 +38,12 @@ func Sequential() *rapid.Generator[*script.Script] {
 // A drawing is a script being drawn. It keeps account of the descriptors that
 // setup makes, so that most operations name one of the right sort.
 type drawing struct {
-	t      *rapid.T
-	waits  []event.Wait
-	timers bool
-	cpus   int
-	udata  uint64 // given to the last change: each has its own, but those that have none
+	t       *rapid.T
+	waits   []event.Wait
+	timers  bool
+	manners bool
+	cpus    int
+	udata   uint64 // given to the last change: each has its own, but those that have none
 
 	made                int // descriptors
 	queues, probes      []int
@@ -59,7 +61,7 @@ func (g *drawing) setup() *script.Script {
 			calls = append([]event.Call{event.Kqueue}, calls...)
 		}
 		for _, c := range calls {
-			t.Ops = append(t.Ops, event.Op{Call: c})
+			t.Ops = append(t.Ops, g.make(c))
 			switch c {
 			case event.Kqueue:
 				g.queues = append(g.queues, g.made)
@@ -82,6 +84,15 @@ func (g *drawing) setup() *script.Script {
 	return s
 }
 
+// make is a call that makes something; about half of all probes are plain ones.
+func (g *drawing) make(c event.Call) event.Op {
+	op := event.Op{Call: c}
+	if c == event.MakeProbe && g.manners {
+		op.Manner = rapid.SampledFrom([]event.Manner{0, 0, 0, event.Blocks, event.Unsafe, event.Blocks | event.Unsafe}).Draw(g.t, "manner")
+	}
+	return op
+}
+
 func (g *drawing) thread(least, most int) script.Thread {
 	t := script.Thread{CPU: rapid.IntRange(0, g.cpus-1).Draw(g.t, "cpu")}
 	for range rapid.IntRange(least, most).Draw(g.t, "operations") {
@@ -98,7 +109,7 @@ var calls = []event.Call{
 }
 
 func (g *drawing) op() event.Op {
-	op := event.Op{Call: rapid.SampledFrom(calls).Draw(g.t, "call")}
+	op := g.make(rapid.SampledFrom(calls).Draw(g.t, "call"))
 	switch op.Call {
 	case event.Poll:
 		op.FD = g.of(g.queues)

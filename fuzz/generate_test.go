@@ -38,13 +38,17 @@ func TestDrawnScriptsParse(t *testing.T) {
 // All that a script can say is drawn.
 func TestDrawnScriptsCover(t *testing.T) {
 	calls, flags, waits, filters := map[event.Call]int{}, map[event.Flags]int{}, map[event.Wait]int{}, map[event.Filter]int{}
+	manners := map[event.Manner]int{}
 	nested := 0
-	for seed := range 300 {
+	for seed := range 600 {
 		s := fuzz.Concurrent().Example(seed)
 		for _, th := range append(s.Setup, s.Threads...) {
 			for _, op := range th.Ops {
 				calls[op.Call]++
 				waits[op.Wait]++
+				if op.Call == event.MakeProbe {
+					manners[op.Manner]++
+				}
 				for _, kev := range op.Changes {
 					filters[kev.Filter]++
 					for bit := event.Add; bit <= event.Dispatch; bit <<= 1 {
@@ -70,6 +74,11 @@ func TestDrawnScriptsCover(t *testing.T) {
 	for _, f := range []event.Filter{event.Read, event.Write, event.User, event.Timer, event.Vnode} {
 		if filters[f] < 5 {
 			t.Errorf("filter %v was drawn %d times", f, filters[f])
+		}
+	}
+	for m := range event.Blocks | event.Unsafe + 1 {
+		if manners[m] < 30 {
+			t.Errorf("a probe of manner %v was drawn %d times", m, manners[m])
 		}
 	}
 	for bit := event.Add; bit <= event.Dispatch; bit <<= 1 {

@@ -140,9 +140,17 @@ func moveUp(op event.Op, at, n int) event.Op {
 }
 
 // smallerOps returns what is one step simpler than an operation: a change less,
-// a flag less of a change, no time to wait where there was some.
+// a flag less of a change, no time to wait where there was some, a probe that is
+// more like others.
 func smallerOps(op event.Op) []event.Op {
 	var all []event.Op
+	for _, m := range []event.Manner{event.Blocks, event.Unsafe} {
+		if op.Manner&m != 0 {
+			c := op
+			c.Manner &^= m
+			all = append(all, c)
+		}
+	}
 	for i, kev := range op.Changes {
 		c := op
 		c.Changes = slices.Delete(slices.Clone(op.Changes), i, i+1)
