@@ -196,7 +196,8 @@ func (g *drawing) change() event.Kevent {
 	return kev
 }
 
-// timer makes kev a timer that expires once, or no valid one.
+// timer makes kev a timer: one that expires once, or again and again, or no valid
+// one.
 func (g *drawing) timer(kev *event.Kevent) {
 	kev.Ident = rapid.Uint64Range(1, 2).Draw(g.t, "ident")
 	kev.Fflags = rapid.SampledFrom([]event.Fflags{
@@ -206,8 +207,18 @@ func (g *drawing) timer(kev *event.Kevent) {
 	if kev.Fflags&(event.NoteUSeconds|event.NoteNSeconds) == 0 {
 		kev.Data = min(kev.Data, 1) // milliseconds
 	}
-	if kev.Flags&event.Add != 0 {
+	if kev.Flags&(event.Add|event.OneShot) != event.Add {
+		return
+	}
+	switch rapid.IntRange(0, 5).Draw(g.t, "again and again") {
+	default:
 		kev.Flags |= event.OneShot
+	case 0:
+		kev.Fflags, kev.Data = event.NoteUSeconds, rapid.SampledFrom([]int64{script.MinPeriod, 60, 300}).Draw(g.t, "period of many")
+	case 1:
+		kev.Fflags, kev.Data = event.NoteNSeconds, 1000*script.MinPeriod
+	case 2:
+		kev.Fflags |= event.NoteAbsTime // a later EV_ADD may make it one
 	}
 }
 

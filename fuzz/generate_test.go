@@ -39,6 +39,7 @@ func TestDrawnScriptsParse(t *testing.T) {
 func TestDrawnScriptsCover(t *testing.T) {
 	calls, flags, waits, filters := map[event.Call]int{}, map[event.Flags]int{}, map[event.Wait]int{}, map[event.Filter]int{}
 	manners := map[event.Manner]int{}
+	periodic, absolute := 0, 0
 	nested := 0
 	for seed := range 600 {
 		s := fuzz.Concurrent().Example(seed)
@@ -51,6 +52,13 @@ func TestDrawnScriptsCover(t *testing.T) {
 				}
 				for _, kev := range op.Changes {
 					filters[kev.Filter]++
+					if kev.Filter == event.Timer && kev.Flags&(event.Add|event.OneShot) == event.Add {
+						if kev.Fflags&event.NoteAbsTime != 0 {
+							absolute++
+						} else {
+							periodic++
+						}
+					}
 					for bit := event.Add; bit <= event.Dispatch; bit <<= 1 {
 						flags[kev.Flags&bit]++
 					}
@@ -85,6 +93,9 @@ func TestDrawnScriptsCover(t *testing.T) {
 		if flags[bit] < 50 {
 			t.Errorf("flag %v was drawn %d times", bit, flags[bit])
 		}
+	}
+	if periodic < 50 || absolute < 20 {
+		t.Errorf("timers without EV_ONESHOT were drawn %d times with a period and %d times with an instant", periodic, absolute)
 	}
 	if nested < 20 {
 		t.Errorf("a queue was nested %d times", nested)

@@ -66,7 +66,8 @@ const (
 //   - a panic, and an end within the deadline: what runs then is left behind;
 //   - a deadlock: when nothing runs any more only those may be asleep who wait
 //     in kevent for as long as it takes;
-//   - a lost wakeup: a queue whose waiters are asleep then must have no event;
+//   - a lost wakeup: a queue whose waiters are asleep then must have no event,
+//     an expiry of a timer included;
 //   - a close that does not wake: in the end every queue is closed, and who is
 //     asleep must answer EBADF;
 //   - what [Check] finds in the history, and what the specification forbids.
@@ -101,6 +102,11 @@ func Run(s *script.Script, o Options) *Report {
 
 // recorders are those of runs that are over, for their memory.
 var recorders = sync.Pool{New: func() any { return linearizability.NewRecorder(nil) }}
+
+// ticking is how long timers may expire again and again: enough for those who
+// wait for one to see a few, even where the computer's own timers are late by a
+// millisecond.
+const ticking = 3 * time.Millisecond
 
 // A run is a script being carried out.
 type run struct {
@@ -184,9 +190,15 @@ func (r *run) carryOut() {
 	for _, l := range r.lanes[first:] {
 		r.start(l)
 	}
+	if r.s.Periodic() {
+		defer time.AfterFunc(ticking, r.m.StopCallouts).Stop()
+	}
 	asleep := r.quiet()
 	if r.failed() {
 		return
+	}
+	if r.s.Periodic() {
+		r.m.StopCallouts() // or what comes now would never come to rest
 	}
 	r.history = r.rec.History()
 	if asleep != nil {

@@ -55,3 +55,38 @@ func TestCorpus(t *testing.T) {
 		}
 	}
 }
+
+// Who waits for ticks has some, although they end; who waits for more than there
+// are is asleep then, and there is nothing for them.
+func TestTicks(t *testing.T) {
+	const want = 3
+	s, err := script.Parse("ticks", "setup\nkqueue\nkevent 0: TIMER 1 ADD fflags=USECONDS data=20\n"+
+		"thread\n"+strings.Repeat("kevent 0 room=1 wait=forever\n", 1000)+"thread cpu=1\nkevent 0 room=1 wait=finite\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range strategies.All {
+		taken := 0
+		for round := 0; taken < want; round++ {
+			if round == 100 {
+				t.Fatalf("%s: no run in 100 had %d events", e.Name, want)
+			}
+			r := fuzz.Run(s, fuzz.Options{New: e.New, Strategy: e.Name})
+			if r.Finding != nil {
+				t.Fatalf("%s", r.Text())
+			}
+			taken = 0
+			pending := 0
+			for _, rec := range r.History {
+				taken += len(rec.Result.Events)
+				if rec.Result.Pending {
+					pending++
+				}
+			}
+			if pending != 1 {
+				t.Fatalf("%s: %d calls wait for a tick that does not come, want 1:\n%s", e.Name, pending, r.Text())
+			}
+		}
+		t.Logf("%s: %d ticks", e.Name, taken)
+	}
+}

@@ -140,8 +140,8 @@ func moveUp(op event.Op, at, n int) event.Op {
 }
 
 // smallerOps returns what is one step simpler than an operation: a change less,
-// a flag less of a change, no time to wait where there was some, a probe that is
-// more like others.
+// a flag less of a change, no time to wait where there was some, a timer that
+// expires but once, a probe that is more like others.
 func smallerOps(op event.Op) []event.Op {
 	var all []event.Op
 	for _, m := range []event.Manner{event.Blocks, event.Unsafe} {
@@ -159,13 +159,16 @@ func smallerOps(op event.Op) []event.Op {
 		}
 		all = append(all, c)
 		for bit := event.Add; bit <= event.Dispatch; bit <<= 1 {
-			endless := kev.Filter == event.Timer && bit == event.OneShot // what script refuses
-			if kev.Flags&bit == 0 || endless {
+			flags := kev.Flags &^ bit
+			if kev.Filter == event.Timer && bit == event.OneShot && kev.Flags&event.Add != 0 {
+				flags = kev.Flags | bit // with it, it has an end
+			}
+			if flags == kev.Flags {
 				continue
 			}
 			c := op
 			c.Changes = slices.Clone(op.Changes)
-			c.Changes[i].Flags &^= bit
+			c.Changes[i].Flags = flags
 			all = append(all, c)
 		}
 	}

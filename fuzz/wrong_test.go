@@ -61,6 +61,9 @@ const (
 	// The second thread waits for a moment at a queue of its own, so that the
 	// first is mostly asleep when the event comes.
 	oneIsWoken = "setup\nkqueue\nprobe\nkqueue\nkevent 0: READ 1 ADD\nthread\nkevent 0 room=1 wait=forever\nthread cpu=1\nkevent 2 room=1 wait=finite\nset 1 5\n"
+	// Without an end that is made for them the ticks would go on for ever.
+	oneTicks = "setup\nkqueue\nkevent 0: TIMER 1 ADD fflags=USECONDS data=20\n" +
+		"thread\nkevent 0 room=1 wait=forever\nkevent 0 room=1 wait=forever\nkevent 0: TIMER 1 DELETE\nkevent 0 room=1 wait=forever\n"
 )
 
 // Each property that Run looks at is broken by somebody, and each such break is
@@ -73,6 +76,9 @@ func TestWrongStrategies(t *testing.T) {
 	}{
 		{"nothing", oneIsWoken, func(*wrong) {}, ""},
 		{"nothing, asleep", oneSleeps, func(*wrong) {}, ""},
+		{"nothing, ticking", oneTicks, func(*wrong) {}, ""},
+		{"asleep for something else than a tick", oneTicks, elsewhere("something else"), "no deadlock"},
+		{"deaf to a tick", oneTicks, elsewhere("kevent"), "no lost wakeup"},
 		{"a panic", oneSleeps, func(w *wrong) { w.enter = func(*machine.Thread) { panic("no such place") } }, "no panic"},
 		{"a hang", oneSleeps, func(w *wrong) { w.enter = func(*machine.Thread) { time.Sleep(time.Hour) } }, "an end of every call"},
 		{"asleep for something else", oneSleeps, elsewhere("something else"), "no deadlock"},

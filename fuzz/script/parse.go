@@ -177,24 +177,30 @@ func check(op event.Op, setup bool) (word, want string) {
 	return "", ""
 }
 
-// checkTimer refuses timers that have no end, since the end of a script is when
-// nothing runs any more. What is no valid timer at all may stand: the kernel
+// checkTimer refuses timers that a test would wait for too long, or that would
+// take a CPU for themselves. What is no valid timer at all may stand: the kernel
 // has an answer to it.
 func checkTimer(kev event.Kevent) string {
-	if kev.Flags&event.OneShot == 0 && kev.Fflags&event.NoteAbsTime == 0 {
-		return "ONESHOT or fflags=ABSTIME, since a periodic timer never lets a script end"
+	var unit int64 // in nanoseconds
+	switch kev.Fflags &^ event.NoteAbsTime {
+	case event.NoteSeconds:
+		unit = 1e9
+	case 0, event.NoteMSeconds:
+		unit = 1e6
+	case event.NoteUSeconds:
+		unit = 1e3
+	case event.NoteNSeconds:
+		unit = 1
+	default:
+		return ""
 	}
-	most := int64(MaxTimer)
-	switch {
-	case kev.Fflags&event.NoteSeconds != 0:
-		most /= 1000
-	case kev.Fflags&event.NoteUSeconds != 0:
-		most *= 1000
-	case kev.Fflags&event.NoteNSeconds != 0:
-		most *= 1000 * 1000
-	}
-	if kev.Data > most {
+	periodic := kev.Flags&event.OneShot == 0 && kev.Fflags&event.NoteAbsTime == 0
+	if most := MaxTimer * 1_000_000 / unit; kev.Data > most {
 		return fmt.Sprintf("data of at most %d here, which is %d ms", most, MaxTimer)
+	}
+	// A period of 0 is one unit.
+	if least := MinPeriod * 1000 / unit; periodic && kev.Data >= 0 && max(kev.Data, 1) < least {
+		return fmt.Sprintf("data of at least %d here, which is %d µs, or ONESHOT", least, MinPeriod)
 	}
 	return ""
 }

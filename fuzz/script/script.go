@@ -27,7 +27,9 @@
 // watching its descriptor; EVFILT_USER and EVFILT_TIMER begin with their
 // EV_ADD. The descriptors are those of one process, which gives out the lowest
 // number that is free. Then all threads run at once. One that is asleep when
-// nothing runs any more is woken by closing its queue, and ends there.
+// nothing runs any more is woken by closing its queue, and ends there. Timers that
+// expire again and again do so for some milliseconds; then they stop, or nothing
+// would ever come to rest.
 //
 // How long a finite wait is, and whatever else an operation leaves open, is
 // drawn from the seed.
@@ -51,6 +53,7 @@ const (
 	MaxBytes   = 1 << 17 // of one read or write
 	MaxFD      = 63      // the highest number that dup2 may make
 	MaxTimer   = 1000    // milliseconds of a timer
+	MinPeriod  = 20      // microseconds of a timer that expires again and again
 	maxText    = 1 << 20 // bytes of a script
 )
 
@@ -77,6 +80,24 @@ func (s *Script) Ops() int {
 		}
 	}
 	return n
+}
+
+// Periodic reports whether there may be a timer that expires again and again: one
+// that has been made without EV_ONESHOT. NOTE_ABSTIME is no bar to that, since a
+// later EV_ADD can make a period of the instant.
+func (s *Script) Periodic() bool {
+	for _, list := range [][]Thread{s.Setup, s.Threads} {
+		for _, t := range list {
+			for _, op := range t.Ops {
+				for _, kev := range op.Changes {
+					if kev.Filter == event.Timer && kev.Flags&(event.Add|event.OneShot) == event.Add {
+						return true
+					}
+				}
+			}
+		}
+	}
+	return false
 }
 
 // String returns the script as text that [Parse] reads back. Behind each

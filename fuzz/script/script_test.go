@@ -80,7 +80,10 @@ func TestParseErrors(t *testing.T) {
 		{"setup\n kevent 0 room=1 wait=forever\nthread", "s:2:18: wait=forever: want zero or finite"},
 		{"thread\n write 1 200000", "s:2:10: 200000: want at most 131072 bytes"},
 		{"thread\n dup2 1 1000000", "s:2:9: 1000000: want a descriptor up to 63"},
-		{"thread\n kevent 0: TIMER 1 ADD data=1", "s:2:12: TIMER 1 ADD data=1: want ONESHOT or fflags=ABSTIME"},
+		{"thread\n kevent 0: TIMER 1 ADD fflags=USECONDS data=19", "s:2:12: TIMER 1 ADD fflags=USECONDS data=19: want data of at least 20 here, which is 20 µs"},
+		{"thread\n kevent 0: TIMER 1 ADD|CLEAR fflags=USECONDS", "want data of at least 20 here"},
+		{"thread\n kevent 0: TIMER 1 ADD fflags=NSECONDS data=19999", "want data of at least 20000 here"},
+		{"thread\n kevent 0: TIMER 1 ADD data=1001", "want data of at most 1000 here, which is 1000 ms"},
 		{"thread\n kevent 0: TIMER 1 ADD|ONESHOT data=1001", "want data of at most 1000 here, which is 1000 ms"},
 		{"thread\n kevent 0: TIMER 1 ADD|ONESHOT fflags=SECONDS data=2", "want data of at most 1 here"},
 		{"thread\n close 1\x00", `s:2:9: character "\x00": want printable text`},
@@ -117,6 +120,36 @@ func TestParseLayout(t *testing.T) {
 	}
 }
 
+// What the kernel refuses may stand, and so may a timer that is no shorter than
+// it must be; which scripts need an end made for them is known.
+func TestTimers(t *testing.T) {
+	for _, tt := range []struct {
+		change   string
+		periodic bool
+	}{
+		{"TIMER 1 ADD", true}, // a millisecond
+		{"TIMER 1 ADD|CLEAR fflags=SECONDS", true},
+		{"TIMER 1 ADD fflags=USECONDS data=20", true},
+		{"TIMER 1 ADD fflags=NSECONDS data=20000", true},
+		{"TIMER 1 ADD fflags=USECONDS data=-1", true},
+		{"TIMER 1 ADD fflags=USECONDS|NSECONDS data=1", true},
+		{"TIMER 1 ADD fflags=ABSTIME|NSECONDS data=1", true},
+		{"TIMER 1 ADD|ONESHOT fflags=NSECONDS data=1", false},
+		{"TIMER 1 DELETE", false},
+		{"TIMER 1 ENABLE", false},
+		{"USER 1 ADD", false},
+	} {
+		for _, text := range []string{"thread\nkevent 0: %s", "setup\nkevent 0: USER 2 ADD; %s\nthread"} {
+			s, err := script.Parse("s", fmt.Sprintf(text, tt.change))
+			if err != nil {
+				t.Errorf("%s: %v", tt.change, err)
+			} else if s.Periodic() != tt.periodic {
+				t.Errorf("%s: Periodic() = %t, want %t", tt.change, s.Periodic(), tt.periodic)
+			}
+		}
+	}
+}
+
 // The numbers behind setup are those that a process gives out.
 func TestStringNumbers(t *testing.T) {
 	s, err := script.Parse("s", "setup\nkqueue\npipe\nclose 1\nprobe\ndup2 0 5\ndup 9\nclose 0\npipe\ndup 2\nthread")
@@ -138,6 +171,8 @@ func FuzzParse(f *testing.F) {
 	for _, s := range []string{
 		"# doc\nseed 7\nsetup cpu=1\n kqueue # 0\n pipe\n kevent 0: READ 1 ADD|CLEAR udata=1\nthread\n kevent 0 room=8 wait=forever\nthread cpu=1\n write 2 5\n close 1\n",
 		"thread\n dup2 1 -1\n set 0 -9223372036854775808\n kevent 0: TIMER 1 ADD|ONESHOT data=-1; USER 1 0 fflags=FFCOPY|TRIGGER|0x1\n",
+		"thread\n kevent 0: TIMER 1 ADD fflags=USECONDS data=20; TIMER 2 ADD; TIMER 3 ADD fflags=ABSTIME|NSECONDS data=1\n",
+		"thread\n probe blocks|unsafe\n probe unsafe # and more\n",
 		"#\n#\n\n#\nthread\nprobe#\n", "seed 1\nthread cpu=", "setup\nthread\n kevent 0: ;", "thread\nclose \"",
 	} {
 		f.Add(s)
