@@ -19,7 +19,7 @@ import (
 func (a *app) runVerb() *cobra.Command {
 	var strategy, out string
 	var seed uint64
-	var rounds int
+	var rounds, perturb int
 	var shrink time.Duration
 	cmd := &cobra.Command{
 		Use:   "run SCRIPT",
@@ -33,6 +33,10 @@ with the first finding; that round is shown, or else the last. What is found is
 saved too, as a script with its history in comments; with --shrink a smaller
 script that is wrong in the same way is looked for, and shown instead.
 
+With --perturb N each thread is held up at one in N of the points where it takes
+a lock, sleeps, wakes and so on, since threads that pass each other within
+nanoseconds meet in few of all the ways in which they could.
+
 The script runs in this process, which a strategy that corrupts memory may crash.
 
 Exit status: 0 no finding; 1 the strategy is wrong; 2 bad usage, or a script that
@@ -40,6 +44,7 @@ does not parse; 130 interrupted.`,
 		Example: a.examples(
 			"run two.kq --strategy pcpu                 once",
 			"run two.kq --strategy pcpu --rounds 10000  until something is wrong",
+			"run two.kq --strategy pcpu --rounds 10000 --perturb 8",
 			"run failures/x.kq --strategy none --rounds 10000 --shrink 10s"),
 		Args: cobra.ArbitraryArgs,
 	}
@@ -57,6 +62,9 @@ does not parse; 130 interrupted.`,
 		if shrink < 0 || shrink > 24*time.Hour {
 			return usage(verb, "--shrink %v: want 0s to 24h", shrink)
 		}
+		if perturb < 0 || perturb > 1e6 {
+			return usage(verb, "--perturb %d: want 0 to 1000000", perturb)
+		}
 		found, err := a.find(verb, []string{strategy})
 		if err != nil {
 			return err
@@ -68,7 +76,7 @@ does not parse; 130 interrupted.`,
 		if cmd.Flags().Changed("seed") {
 			s.Seed = seed
 		}
-		o := fuzz.Options{New: found[0].New, Strategy: strategy}
+		o := fuzz.Options{New: found[0].New, Strategy: strategy, Perturb: perturb}
 		var r *fuzz.Report
 		var wrong error
 		round := 0
@@ -100,6 +108,7 @@ does not parse; 130 interrupted.`,
 	f.StringVar(&strategy, "strategy", "", "strategy to run it under")
 	f.Uint64Var(&seed, "seed", 0, "in place of the script's own: draws how long finite waits are")
 	f.IntVar(&rounds, "rounds", 1, "how often to run it, until something is wrong")
+	f.IntVar(&perturb, "perturb", 0, "hold threads up at one in so many points, drawn from the seed; 0 at none")
 	f.DurationVar(&shrink, "shrink", 0, "how long to look for a smaller script, if something is wrong")
 	f.StringVar(&out, "out", "failures", "folder for what is found")
 	return cmd
@@ -116,6 +125,9 @@ func (a *app) wrongRun(r *fuzz.Report, e strategies.Entry, folder string) error 
 		return errors.Join(&wrongError{[]*verdict{v}}, fmt.Errorf("--out: the script cannot be saved: %w", err))
 	}
 	v.Again = fuzz.Again(a.program, name, e.Name)
+	if r.Perturb > 0 {
+		v.Again += fmt.Sprint(" --perturb ", r.Perturb)
+	}
 	return &wrongError{[]*verdict{v}}
 }
 

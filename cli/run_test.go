@@ -128,6 +128,11 @@ func TestRunFinds(t *testing.T) {
 		t.Errorf("status %d, saved %v, %v, want two scripts, and the smaller shown:\n%s", status, saved, err, stdout)
 	}
 
+	status, _, stderr = kqlab(t, "run", "wakes.kq", "--strategy", "crashing", "--out", "perturbed", "--perturb", "4")
+	if status != cli.ExitWrong || !strings.Contains(stderr, "--strategy crashing --rounds 10000 --perturb 4\n") {
+		t.Errorf("perturbed: status %d, %q, want a command that perturbs as well", status, stderr)
+	}
+
 	write(t, "file", "")
 	status, _, stderr = kqlab(t, "run", "wakes.kq", "--strategy", "crashing", "--out", "file")
 	if status != cli.ExitWrong || !strings.Contains(stderr, "is wrong") {
@@ -148,6 +153,7 @@ func TestRunBadUsage(t *testing.T) {
 		{"run . --strategy giant", "is a directory"},
 		{"run wrong.kq --strategy giant", `wrong.kq:2:3: call "closes": want kqueue, pipe`},
 		{"run wakes.kq --strategy giant --rounds 0", "--rounds 0: want 1 to"},
+		{"run wakes.kq --strategy giant --perturb -1", "--perturb -1: want 0 to 1000000"},
 		{"run wakes.kq --strategy giant --shrink -1s", "--shrink -1s: want 0s to 24h"},
 		{"run wakes.kq --strategy giant --seed x", `--seed "x": want a whole number`},
 	} {

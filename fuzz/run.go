@@ -26,12 +26,17 @@ type Options struct {
 	New      func(*machine.Machine) kqueue.Strategy
 	Strategy string        // its name, for messages
 	Deadline time.Duration // how long a run may take, on a real clock; by default 10 s
+
+	// Perturb holds a thread up at 1 in so many points of the machine, as
+	// [machine.Machine.Perturb] does with the script's seed; 0 is at none.
+	Perturb int
 }
 
 // A Report says what came of a run.
 type Report struct {
 	Script   *script.Script
 	Strategy string
+	Perturb  int // as in Options
 
 	// History is what happened until nothing ran any more; who was asleep then
 	// is pending. Setup is thread 0, and the threads count from 1.
@@ -79,13 +84,16 @@ func Run(s *script.Script, o Options) *Report {
 		o.Deadline = 10 * time.Second
 	}
 	r := &run{s: s, o: o, m: machine.Native(script.MaxCPU + 1), rec: recorders.Get().(*linearizability.Recorder)}
+	if o.Perturb != 0 {
+		r.m.Perturb(s.Seed, o.Perturb)
+	}
 	r.k = kqueue.New(r.m, o.New(r.m))
 	device.Install(r.k)
 	r.p = proc.New(r.k)
 	timer := time.NewTimer(o.Deadline)
 	defer timer.Stop()
 	r.late = timer.C
-	report := &Report{Script: s, Strategy: o.Strategy}
+	report := &Report{Script: s, Strategy: o.Strategy, Perturb: o.Perturb}
 	r.carryOut()
 	if r.history == nil {
 		r.history = r.soFar()

@@ -8,6 +8,8 @@ import (
 
 	"github.com/kqlab/kqlab/fuzz"
 	"github.com/kqlab/kqlab/fuzz/script"
+	"github.com/kqlab/kqlab/model/kqueue"
+	"github.com/kqlab/kqlab/model/machine"
 	"github.com/kqlab/kqlab/strategies"
 )
 
@@ -88,5 +90,33 @@ func TestTicks(t *testing.T) {
 			}
 		}
 		t.Logf("%s: %d ticks", e.Name, taken)
+	}
+}
+
+// A run is perturbed if that is asked for, and then it finds nothing wrong that
+// is not.
+func TestPerturb(t *testing.T) {
+	for name, s := range corpus(t) {
+		for _, e := range strategies.All {
+			for _, rate := range []int{0, 2, 16} {
+				var m *machine.Machine
+				o := fuzz.Options{Strategy: e.Name, Perturb: rate}
+				o.New = func(made *machine.Machine) kqueue.Strategy {
+					m = made
+					return e.New(made)
+				}
+				yields := uint64(0)
+				for range 10 {
+					r := fuzz.Run(s, o)
+					if r.Finding != nil {
+						t.Fatalf("%s", r.Text())
+					}
+					yields += m.Stats().Yields
+				}
+				if (yields > 0) != (rate > 0) {
+					t.Errorf("%s under %s at a rate of %d: %d yields", name, e.Name, rate, yields)
+				}
+			}
+		}
 	}
 }
