@@ -4,7 +4,7 @@
 // A script (package script) runs on a native machine of two CPUs: truly in
 // parallel, so each round has an interleaving of its own, which no seed
 // repeats. What each thread called and was answered is recorded, and then
-// checked: see [Run].
+// checked: see [Run]. A run can be perturbed, so that threads meet in more ways.
 //
 //	s, err := script.Parse(name, text)
 //	r := fuzz.Run(s, fuzz.Options{New: pcpu.New})

@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"runtime"
 	"slices"
 	"testing"
 )
@@ -117,4 +118,39 @@ func TestPerturbRefuses(t *testing.T) {
 			m.Perturb(1, rate)
 		}()
 	}
+}
+
+// TestPerturbMatters: two threads add to a word in two steps. On one processor
+// they run one after another and lose nothing; perturbed, they come between each
+// other's steps.
+func TestPerturbMatters(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	const threads, times = 2, 100
+	lost := func(perturb func(m *Machine, seed uint64)) (n int) {
+		for seed := range uint64(50) {
+			m := Native(threads)
+			perturb(m, seed)
+			var u Uint32
+			for i := range threads {
+				m.Go("adder", i, func(td *Thread) {
+					for range times {
+						x := u.Load(td)
+						u.Store(td, x+1)
+					}
+				})
+			}
+			if err := m.Run(); err != nil {
+				t.Fatal(err)
+			}
+			n += threads*times - int(u.v.Load())
+		}
+		return n
+	}
+	without := lost(func(*Machine, uint64) {})
+	with := lost(func(m *Machine, seed uint64) { m.Perturb(seed, 8) })
+	// The runtime may take the processor from a thread at any time, but seldom does.
+	if with < 100 || without*10 > with {
+		t.Errorf("%d additions lost when perturbed and %d when not: want many more, and 100 at least", with, without)
+	}
+	t.Logf("of %d additions %d were lost when perturbed, and %d when not", 50*threads*times, with, without)
 }
