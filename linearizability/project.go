@@ -284,7 +284,7 @@ func (p *plan) poll(k key, r *Record, weak bool) []part {
 	case len(returned) > 0:
 	case r.Result.Pending:
 		parts = append(parts, part{does: asleep})
-	case len(r.Result.Events) < r.Op.Room && !weak && !p.takenMeanwhile(k, r):
+	case len(r.Result.Events) < r.Op.Room && !weak && !p.claimedMeanwhile(k, r):
 		parts = append(parts, part{does: passed})
 	}
 	// That it has found the kqueue says something only if it may be closed.
@@ -294,24 +294,29 @@ func (p *plan) poll(k key, r *Record, weak bool) []part {
 	return parts
 }
 
-// takenMeanwhile: a call that returns other events may miss one that another
-// call, which overlaps it, returns. Completeness is of a call that "ended before
-// anybody else took it", and who is at it has claimed the knote and may be held
-// up on its way to the source; or has put it back to the tail, behind the mark
-// that bounds this scan. To wait for that with an event in hand would be to wait
-// to fill up. A call that returns nothing has no such excuse: it has seen an
-// empty list that was not empty.
+// claimedMeanwhile: a call that returns other events may miss one that another
+// call, which overlaps it, has claimed. Completeness is of a call that "ended
+// before anybody else took it", and who is at it may be held up on its way to the
+// source, and find then that the condition has passed; or has put it back to the
+// tail, behind the mark that bounds this scan. To wait for that with an event in
+// hand would be to wait to fill up. Nobody is answered what was claimed, so it
+// may be by any call that looks for events. A call that returns nothing has no
+// such excuse: it has seen an empty list that was not empty.
 //
 //	kevent 0 room=8             kevent 0 room=1
 //	                            claims READ 3, waits for its source
 //	returns USER 1: READ 3 is
 //	claimed
-//	                            returns READ 3
-func (p *plan) takenMeanwhile(k key, r *Record) bool {
+//	                            READ 3 is not ready any more
+func (p *plan) claimedMeanwhile(k key, r *Record) bool {
 	return len(r.Result.Events) > 0 && slices.ContainsFunc(p.h, func(o Record) bool {
-		return p.groups.of(o.Op.FD) == k.queue && overlap(&o, r) && slices.ContainsFunc(o.Result.Events, k.is)
+		return p.groups.of(o.Op.FD) == k.queue && mayClaim(&o, r)
 	})
 }
+
+// mayClaim reports whether o may claim something while r, another call on the
+// same queue, looks for events.
+func mayClaim(o, r *Record) bool { return o.Op.Call == event.Poll && o.Op.Room > 0 && overlap(o, r) }
 
 // overlap reports whether two calls of different threads were under way at once.
 func overlap(a, b *Record) bool {

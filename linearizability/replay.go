@@ -381,7 +381,7 @@ func (r *replay) take(n int32, c *call, rec *Record) bool {
 }
 
 // missed returns whether the call has missed something that was ready from the
-// beginning of its scan on; see plan.takenMeanwhile.
+// beginning of its scan on; see plan.claimedMeanwhile.
 func (r *replay) missed(c *call, rec *Record) bool {
 	return slices.ContainsFunc(c.ready, func(ref spec.Ref) bool {
 		none := len(rec.Result.Events) == 0
@@ -393,7 +393,7 @@ func (r *replay) missed(c *call, rec *Record) bool {
 		}
 		for i := range r.h {
 			o := &r.h[i]
-			if o.Op.Call == event.Poll && r.calls[i].queue == c.queue && overlap(o, rec) && slices.ContainsFunc(o.Result.Events, ref.Is) {
+			if mayClaim(o, rec) && r.calls[i].queue == c.queue {
 				return false
 			}
 		}
