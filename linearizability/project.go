@@ -322,3 +322,32 @@ func mayClaim(o, r *Record) bool { return o.Op.Call == event.Poll && o.Op.Room >
 func overlap(a, b *Record) bool {
 	return a.Thread != b.Thread && a.Call < b.Return && b.Call < a.Return
 }
+
+// twoLives: a call may return an event twice if there were two of it: the number
+// was given another life, or the knote was added anew, while the call was under
+// way.
+//
+//	kevent 0 room=8             dup2 2 1
+//	                            1 has its new life
+//	returns READ 1, of the old
+//	                            (another thread: kevent 0: READ 1 ADD)
+//	returns READ 1, of the new
+//	                            the old one's knotes are gone
+func (h History) twoLives(r *Record, kev event.Kevent) bool {
+	return slices.ContainsFunc(h, func(o Record) bool {
+		if o.Call >= r.Return || r.Call >= o.Return {
+			return false
+		}
+		switch o.Op.Call {
+		case event.Close:
+			return uint64(o.Op.FD) == kev.Ident
+		case event.Dup2:
+			return uint64(o.Op.To) == kev.Ident
+		case event.Poll:
+			return slices.ContainsFunc(o.Op.Changes, func(c event.Kevent) bool {
+				return c.Flags&event.Add != 0 && c.Ident == kev.Ident && c.Filter == kev.Filter
+			}) && o.Thread != r.Thread
+		}
+		return false
+	})
+}

@@ -446,10 +446,8 @@ func (r *replay) answers(c *call, rec *Record) bool {
 		return false
 	}
 	for i, kev := range res.Events {
-		for _, e := range res.Events[:i] {
-			if e.Ident == kev.Ident && e.Filter == kev.Filter {
-				return false
-			}
+		if slices.ContainsFunc(res.Events[:i], key{ident: kev.Ident, filter: kev.Filter}.is) && !r.h.twoLives(rec, kev) {
+			return false
 		}
 	}
 	return true
