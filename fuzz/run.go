@@ -83,33 +83,68 @@ func Run(s *script.Script, o Options) *Report {
 	if o.Deadline == 0 {
 		o.Deadline = 10 * time.Second
 	}
-	r := &run{s: s, o: o, m: machine.Native(script.MaxCPU + 1), rec: recorders.Get().(*linearizability.Recorder)}
+	r := &run{s: s, o: o, m: machine.Native(script.MaxCPU + 1), memory: memories.Get().(*memory), broken: make(chan struct{})}
 	if o.Perturb != 0 {
 		r.m.Perturb(s.Seed, o.Perturb)
 	}
+	r.n.Store(0)
 	r.k = kqueue.New(r.m, o.New(r.m))
 	device.Install(r.k)
 	r.p = proc.New(r.k)
-	timer := time.NewTimer(o.Deadline)
-	defer timer.Stop()
-	r.late = timer.C
 	report := &Report{Script: s, Strategy: o.Strategy, Perturb: o.Perturb}
-	r.carryOut()
-	if r.history == nil {
-		r.history = r.soFar()
+	if r.wait() && r.history != nil {
+		report.History = r.history
+	} else {
+		report.History = r.soFar()
 	}
-	report.History = r.history
 	report.Finding = r.finding.Load()
-	if report.Finding == nil {
-		r.rec.Reset() // no thread runs
-		recorders.Put(r.rec)
+	if report.Finding == nil { // and no thread runs
+		r.rec.Reset()
+		memories.Put(r.memory)
 		report.verify()
 	}
 	return report
 }
 
-// recorders are those of runs that are over, for their memory.
-var recorders = sync.Pool{New: func() any { return linearizability.NewRecorder(nil) }}
+// wait has the script carried out, and reports whether that came to an end. A run
+// in which a thread has panicked, and may have kept a lock, is given a moment to
+// end; what runs then is left behind.
+func (r *run) wait() (ended bool) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.carryOut()
+	}()
+	late := time.NewTimer(r.o.Deadline)
+	defer late.Stop()
+	select {
+	case <-done:
+		return true
+	case <-r.broken:
+		late.Reset(50 * time.Millisecond)
+	case <-late.C:
+		r.fail(noHang, "threads still run, or wait for what never comes, after %v%s", r.o.Deadline, r.running())
+		return false
+	}
+	select {
+	case <-done:
+		return true
+	case <-late.C:
+		return false
+	}
+}
+
+// A memory is what a run leaves to the next.
+type memory struct {
+	rec   *linearizability.Recorder
+	lanes [2*script.MaxThreads + 1]lane // of setup, the threads, and the audit
+	n     atomic.Int32                  // those that are in use, the first ones
+}
+
+// used returns the lanes that are in use.
+func (m *memory) used() []lane { return m.lanes[:m.n.Load()] }
+
+var memories = sync.Pool{New: func() any { return &memory{rec: linearizability.NewRecorder(nil)} }}
 
 // ticking is how long timers may expire again and again: enough for those who
 // wait for one to see a few, even where the computer's own timers are late by a
@@ -118,18 +153,17 @@ const ticking = 3 * time.Millisecond
 
 // A run is a script being carried out.
 type run struct {
-	s    *script.Script
-	o    Options
-	m    *machine.Machine
-	k    *kqueue.Kernel
-	p    *proc.Process
-	late <-chan time.Time
+	s *script.Script
+	o Options
+	m *machine.Machine
+	k *kqueue.Kernel
+	p *proc.Process
 
-	rec     *linearizability.Recorder
-	lanes   []*lane
+	*memory
 	ready   atomic.Int32 // threads that have yet to come to the start
 	leave   atomic.Bool  // threads are to end after the call that they are in
 	finding atomic.Pointer[Finding]
+	broken  chan struct{}           // closed with the first finding
 	history linearizability.History // as it was when nothing ran any more
 }
 
@@ -147,11 +181,14 @@ type lane struct {
 }
 
 func (r *run) lane(thread int, t *script.Thread) *lane {
-	l := &lane{name: threadNames[thread], cpu: t.CPU, ops: t.Ops, log: r.rec.Log(thread)}
+	l := &r.lanes[r.n.Load()]
+	l.name, l.cpu, l.ops, l.log = threadNames[thread], t.CPU, t.Ops, r.rec.Log(thread)
+	l.begun.Store(0)
+	l.ended.Store(0)
 	l.log.Grow(len(t.Ops))
-	l.caller = caller{k: r.k, p: r.p}
+	l.caller.k, l.caller.p = r.k, r.p
 	l.caller.rng.Seed(r.s.Seed, uint64(thread))
-	r.lanes = append(r.lanes, l)
+	r.n.Add(1)
 	return l
 }
 
@@ -164,7 +201,9 @@ var threadNames = func() (names [script.MaxThreads + 1]string) {
 
 // fail notes the first finding.
 func (r *run) fail(property, format string, args ...any) {
-	r.finding.CompareAndSwap(nil, &Finding{property, fmt.Sprintf(format, args...)})
+	if r.finding.CompareAndSwap(nil, &Finding{property, fmt.Sprintf(format, args...)}) {
+		close(r.broken)
+	}
 }
 
 func (r *run) failed() bool { return r.finding.Load() != nil }
@@ -190,13 +229,13 @@ func (r *run) carryOut() {
 			return
 		}
 	}
-	first := len(r.lanes)
+	first := len(r.used())
 	for i := range r.s.Threads {
 		r.lane(i+1, &r.s.Threads[i])
 	}
 	r.ready.Store(int32(len(r.s.Threads)))
-	for _, l := range r.lanes[first:] {
-		r.start(l)
+	for i := range r.used()[first:] {
+		r.start(&r.lanes[first+i])
 	}
 	if r.s.Periodic() {
 		defer time.AfterFunc(ticking, r.m.StopCallouts).Stop()
@@ -241,36 +280,19 @@ func (r *run) start(l *lane) {
 }
 
 // quiet waits until nothing runs any more, and returns who is asleep then, or
-// nil. A run that does not come to rest, or that has panicked and may have kept
-// a lock, is over.
-func (r *run) quiet() *machine.DeadlockError {
-	done := make(chan error, 1)
-	go func() { done <- r.m.Run() }()
-	look := time.NewTicker(50 * time.Millisecond)
-	defer look.Stop()
-	for {
-		select {
-		case err := <-done:
-			var d *machine.DeadlockError
-			errors.As(err, &d)
-			return d
-		case <-look.C:
-			if r.failed() {
-				return nil
-			}
-		case <-r.late:
-			r.fail(noHang, "threads still run, or wait for what never comes, after %v%s", r.o.Deadline, r.running())
-			return nil
-		}
-	}
+// nil.
+func (r *run) quiet() (asleep *machine.DeadlockError) {
+	errors.As(r.m.Run(), &asleep)
+	return asleep
 }
 
 // running says which operations have not ended.
 func (r *run) running() string {
 	text := ""
-	for _, l := range r.lanes {
-		if i := int(l.ended.Load()); i < int(l.begun.Load()) {
-			text += fmt.Sprintf("; %s is in %v", l.name, l.ops[i])
+	for i := range r.used() {
+		l := &r.lanes[i]
+		if ended := int(l.ended.Load()); ended < int(l.begun.Load()) {
+			text += fmt.Sprintf("; %s is in %v", l.name, l.ops[ended])
 		}
 	}
 	return text
@@ -279,7 +301,8 @@ func (r *run) running() string {
 // soFar returns the history as far as it is known of threads that may still
 // run.
 func (r *run) soFar() (all linearizability.History) {
-	for _, l := range r.lanes {
+	for i := range r.used() {
+		l := &r.lanes[i]
 		ended := int(l.ended.Load())
 		all = append(all, l.log.Records(int(l.begun.Load()), ended)...)
 	}
@@ -290,7 +313,8 @@ func (r *run) soFar() (all linearizability.History) {
 // sleepers looks at who is asleep when nothing runs any more.
 func (r *run) sleepers(asleep *machine.DeadlockError) {
 	lanes := map[string]*lane{}
-	for _, l := range r.lanes {
+	for i := range r.used() {
+		l := &r.lanes[i]
 		lanes[l.name] = l
 	}
 	queues := map[int]bool{}
@@ -347,7 +371,8 @@ func (r *run) audit(queues map[int]bool) {
 func (r *run) end() {
 	top := script.MaxFD + 1
 	var waiters []*lane
-	for _, l := range r.lanes {
+	for i := range r.used() {
+		l := &r.lanes[i]
 		for _, op := range l.ops {
 			switch op.Call {
 			case event.Kqueue, event.MakeProbe, event.Dup:
