@@ -14,6 +14,7 @@ type pass struct {
 	n      int            // filled
 	peek   bool           // look only: fill and consume nothing
 	met    bool           // came across another's claim
+	pruned bool           // ... while a pruning was under way, whose it may be
 }
 
 // scan fills events from the ready list and returns how many. td is in the
@@ -51,18 +52,19 @@ func (q *Queue) scan(td *machine.Thread, events []event.Kevent) int {
 		q.ready.insertBefore(&p.end, back)
 	}
 	for p.walk(td); p.n < len(events); p.walk(td) {
-		// With nothing found it waits for other scans to say what became of
-		// what they claimed: it may be ready still. With something found it
-		// does not, since what they claim they take (decision 7: a call never
-		// waits to fill up); except that a pruning takes nothing.
-		wait := p.met && (p.n == 0 || q.pruning != 0)
-		if !wait && (p.n > 0 || p.end.qnext == nil) {
+		// With nothing found it looks again at what other scans have claimed,
+		// when they have said what became of it: it may be ready still. With
+		// something found it does not, since what they claim they take
+		// (decision 7: a call never waits to fill up); except that a pruning
+		// takes nothing, and gives it back where it was.
+		again := p.met && (p.n == 0 || p.pruned)
+		if !again && (p.n > 0 || p.end.qnext == nil) {
 			break
 		}
 		// It holds no claim. They may have said so while this one was out at
 		// its own claims' sources; then nobody is left to wake it, and it
 		// looks at once.
-		if wait && q.out != 0 {
+		if again && q.out != 0 && (p.n == 0 || q.pruning != 0) {
 			td.Stats.ClaimWaits++
 			q.claims++
 			td.Interlock(&q.settled)
@@ -104,7 +106,7 @@ func (q *Queue) prune(td *machine.Thread, sc *scratch) {
 // sources. Once something is claimed everything after it is claimed too, to
 // keep the order.
 func (p *pass) walk(td *machine.Thread) {
-	p.met = false
+	p.met, p.pruned = false, false
 	kn := p.q.ready.first
 	for {
 		kn = p.claim(td, kn)
@@ -135,6 +137,7 @@ func (p *pass) claim(td *machine.Thread, kn *Knote) *Knote {
 			td.Stats.Markers++
 		case kn.link&claimed != 0:
 			p.met = true
+			p.pruned = p.pruned || p.q.pruning != 0
 		case kn.kind != guarded && kn.place == p.q.place && p.claimed == 0:
 			p.put(kn, p.ask(td, kn))
 		default:

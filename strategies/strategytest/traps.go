@@ -26,6 +26,7 @@ var traps = []trap{
 	{"second-look", false, secondLook},
 	{"attach-before-list", true, attachBeforeList},
 	{"settled-while-out", true, nil},
+	{"pruned-while-out", true, nil},
 	{"claimed-behind-front", true, nil},
 	{"news-while-claimed", true, nil},
 }
