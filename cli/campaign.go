@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -32,6 +34,9 @@ const (
 func campaign(ctx context.Context, w io.Writer, e strategies.Entry, o *order) error {
 	ctx, cancel := context.WithTimeout(ctx, o.Budget)
 	defer cancel()
+	// There is little in memory that lives longer than a run, and much that
+	// does not.
+	debug.SetGCPercent(400)
 	enc := json.NewEncoder(w)
 	c := fuzz.Campaign{
 		Options: fuzz.Options{New: e.New, Strategy: e.Name, Deadline: o.Deadline},
@@ -72,7 +77,7 @@ func newProgress(out *fuzz.Outcome) *progress {
 		Checked: out.Checked, Searched: out.Searched, Undecided: out.Undecided, Unchecked: out.Unchecked,
 	}}
 	if out.Failure != nil {
-		p.Finding = out.Failure.Finding.Error()
+		p.Finding, p.Perturb = out.Failure.Finding.Error(), out.Failure.Perturb
 	}
 	if out.File != "" {
 		p.Files = append(p.Files, out.File)
@@ -123,7 +128,7 @@ func (a *app) keep(v *verdict, end *ending) error {
 	case strings.HasPrefix(v.order.Strategy, plantedPrefix) && v.Strategy != control.Name:
 		// No verb takes its name.
 	case len(v.Files) > 0 && (v.Caught == byFinding || len(end.Running) == 1):
-		v.Again = fuzz.Again(a.program, v.Files[0], v.Strategy)
+		v.Again = fuzz.Again(a.program, v.Files[0], v.Strategy, end.Perturb)
 	default:
 		// Scripts begin in turn, so those before the first that ran are done.
 		first := v.order.Seed
@@ -144,12 +149,12 @@ func (o *order) workers() int {
 	return fuzz.DefaultWorkers()
 }
 
-// speed is how many operations a second each worker ran and checked.
+// speed is how many operations a second were run and checked on each CPU.
 func (v *verdict) speed() string {
 	if !v.Correct || v.Took <= 0 {
 		return "–"
 	}
-	return commas(int(float64(v.Operations) / v.Took.Seconds() / float64(v.order.workers())))
+	return commas(int(float64(v.Operations) / v.Took.Seconds() / float64(runtime.GOMAXPROCS(0))))
 }
 
 // searched is how many of the histories that were checked needed a search.
@@ -167,10 +172,9 @@ func printCampaigns(w io.Writer, verdicts, controls []*verdict, p paint) {
 		left("strategy"), left("verdict"), right("scripts"), right("operations"), right("events"), right("op/s"),
 		right("searched"), right("undecided"), left("why to believe it"),
 	}}
-	unchecked, workers := 0, 1
+	unchecked := 0
 	for _, v := range verdicts {
 		unchecked += v.Unchecked
-		workers = v.order.workers()
 		g = append(g, []cell{
 			left(v.Strategy), v.cell(p), right(commas(v.Scripts)), right(commas(v.Operations)), right(commas(v.Events)), right(v.speed()),
 			right(v.searched()), right(commas(v.Undecided)), left(v.why(controls)),
@@ -178,12 +182,8 @@ func printCampaigns(w io.Writer, verdicts, controls []*verdict, p paint) {
 	}
 	fmt.Fprintln(w, p.bold("Correctness")+"  "+specified)
 	g.print(w, p)
-	each := "by one worker"
-	if workers > 1 {
-		each = fmt.Sprintf("by each of %d workers", workers)
-	}
-	for _, line := range wrap(fmt.Sprintf("op/s: run and checked %s. searched: histories whose first guessed order is not one. "+
-		"undecided: histories not held against it; nor were %s knotes that watch a queue.", each, commas(unchecked)), 98) {
+	for _, line := range wrap(fmt.Sprintf("op/s: run and checked, on each CPU. searched: histories that the kernel's commit points do not explain, "+
+		"and a search does. undecided: histories not held against it; nor were %s knotes that watch a queue, in histories that were searched.", commas(unchecked)), 98) {
 		fmt.Fprintln(w, p.dim(line))
 	}
 }

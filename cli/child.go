@@ -68,6 +68,7 @@ type progress struct {
 	Seed    uint64   `json:"seed,omitempty"`    // of the round
 	Running []int    `json:"running,omitempty"` // scripts
 	Finding string   `json:"finding,omitempty"`
+	Perturb int      `json:"perturb,omitempty"` // of the run that has it
 	Files   []string `json:"files,omitempty"`
 }
 

@@ -81,6 +81,7 @@ does not parse; 130 interrupted.`,
 		var wrong error
 		round := 0
 		for round < rounds && (r == nil || r.Finding == nil) && cmd.Context().Err() == nil {
+			o.Round = uint64(round)
 			r = fuzz.Run(s, o)
 			round++
 		}
@@ -124,10 +125,7 @@ func (a *app) wrongRun(r *fuzz.Report, e strategies.Entry, folder string) error 
 	if err != nil {
 		return errors.Join(&wrongError{[]*verdict{v}}, fmt.Errorf("--out: the script cannot be saved: %w", err))
 	}
-	v.Again = fuzz.Again(a.program, name, e.Name)
-	if r.Perturb > 0 {
-		v.Again += fmt.Sprint(" --perturb ", r.Perturb)
-	}
+	v.Again = fuzz.Again(a.program, name, e.Name, r.Perturb)
 	return &wrongError{[]*verdict{v}}
 }
 

@@ -22,15 +22,22 @@ import (
 const DefaultRounds = 10
 
 // DefaultWorkers is how many scripts a campaign runs side by side if nothing is
-// said: one for two CPUs, which are what a script runs on. More of them check
-// more operations a second, and catch less: while the CPUs are busy with the
-// threads of another script, those of one script pass each other by.
-func DefaultWorkers() int { return max(1, runtime.GOMAXPROCS(0)/(script.MaxCPU+1)) }
+// said: two for each CPU, since who waits leaves it to others. Then the threads
+// of one script are seldom on both CPUs at once; but perturbed ones meet all the
+// same, see rates.
+func DefaultWorkers() int { return 2 * runtime.GOMAXPROCS(0) }
+
+// rates are the perturbations that the rounds of a script take in turn. Some
+// faults show when threads run on undisturbed, side by side; more show when they
+// are held up in the midst of things, and some only if that is often, or seldom.
+var rates = [...]int{0, 8, 64}
 
 // A Campaign runs drawn scripts under one strategy until something is wrong.
 // New must be set.
 type Campaign struct {
-	Options // of each run
+	// Options are those of each run. If Perturb is 0 the rounds of a script are
+	// perturbed more, less and not at all, in turn; if it is negative, none is.
+	Options
 
 	// Seed draws the scripts: script i of a campaign is [Drawn](Seed, i),
 	// however many workers there are. The interleavings are the machine's.
@@ -75,7 +82,7 @@ type Tally struct {
 	Events     int // returned, in all histories, and looked at
 
 	Checked   int // histories that were held against the specification
-	Searched  int // of those, where the first order that was guessed is not one
+	Searched  int // of those, that neither the commit points nor a first guess explain
 	Undecided int // histories that could not be decided, in part or at all
 	Unchecked int // knotes that were not held against the specification
 }
@@ -132,8 +139,13 @@ func (w *work) scripts(ctx context.Context) error {
 			return nil
 		}
 		s := Drawn(w.Seed, i)
-		for range w.Rounds {
-			r := safely(s, w.Options)
+		for round := range w.Rounds {
+			o := w.Options
+			o.Round = uint64(round)
+			if o.Perturb == 0 {
+				o.Perturb = rates[round%len(rates)]
+			}
+			r := safely(s, o)
 			if err := w.count(i, r); err != nil || ctx.Err() != nil {
 				w.end(i)
 				return err
@@ -195,7 +207,9 @@ func (w *work) tell() {
 
 // shrink looks for a smaller script, and saves that too.
 func (w *work) shrink() (err error) {
-	r := Shrink(w.out.Failure, w.Options, shrinkTries, time.Now().Add(w.Shrink))
+	o := w.Options
+	o.Perturb = w.out.Failure.Perturb
+	r := Shrink(w.out.Failure, o, shrinkTries, time.Now().Add(w.Shrink))
 	if r == w.out.Failure {
 		return nil
 	}

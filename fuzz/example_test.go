@@ -58,7 +58,7 @@ func ExampleCampaign() {
 	fmt.Println(out.Scripts, "scripts,", out.Histories, "histories")
 	if out.Failure != nil {
 		fmt.Println(out.Failure.Finding)
-		fmt.Println(fuzz.Again("kqlab", out.File, "pcpu"))
+		fmt.Println(fuzz.Again("kqlab", out.File, "pcpu", out.Failure.Perturb))
 	}
 	// Output:
 	// 20 scripts, 60 histories

@@ -128,7 +128,7 @@ func report(t interface {
 			folder = filepath.Join(os.TempDir(), "kqlab-failures")
 		}
 		name, err := r.Save(folder)
-		t.Logf("saved: %v\nagain: %s", err, fuzz.Again("kqlab", name, r.Strategy))
+		t.Logf("saved: %v\nagain: %s", err, fuzz.Again("kqlab", name, r.Strategy, r.Perturb))
 	})
 	t.Fatalf("%s", r.Text())
 }

@@ -30,6 +30,10 @@ type Options struct {
 	// Perturb holds a thread up at 1 in so many points of the machine, as
 	// [machine.Machine.Perturb] does with the script's seed; 0 is at none.
 	Perturb int
+
+	// Round is the number of this run of the script: each is perturbed in a way
+	// of its own.
+	Round uint64
 }
 
 // A Report says what came of a run.
@@ -84,8 +88,8 @@ func Run(s *script.Script, o Options) *Report {
 		o.Deadline = 10 * time.Second
 	}
 	r := &run{s: s, o: o, m: machine.Native(script.MaxCPU + 1), memory: memories.Get().(*memory), broken: make(chan struct{})}
-	if o.Perturb != 0 {
-		r.m.Perturb(s.Seed, o.Perturb)
+	if o.Perturb > 0 {
+		r.m.Perturb(s.Seed+o.Round<<32, o.Perturb)
 	}
 	r.n.Store(0)
 	r.k = kqueue.New(r.m, o.New(r.m))

@@ -20,8 +20,12 @@ func (r *Report) Save(folder string) (string, error) {
 	return name, os.WriteFile(name, []byte(r.Text()), 0o666)
 }
 
-// Again is the command that runs a saved script again, until it fails or has
-// not for a while. The program is what the user types for it.
-func Again(program, file, strategy string) string {
-	return fmt.Sprintf("%s run %s --strategy %s --rounds 10000", program, file, strategy)
+// Again is the command that runs a saved script again, perturbed as it was, until
+// it fails or has not for a while. The program is what the user types for it.
+func Again(program, file, strategy string, perturb int) string {
+	command := fmt.Sprintf("%s run %s --strategy %s --rounds 10000", program, file, strategy)
+	if perturb > 0 {
+		command += fmt.Sprint(" --perturb ", perturb)
+	}
+	return command
 }

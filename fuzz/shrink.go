@@ -35,6 +35,7 @@ func Shrink(r *Report, o Options, tries int, until time.Time) *Report {
 
 func failsAgain(s *script.Script, o Options, property string, tries int, until time.Time) *Report {
 	for range tries {
+		o.Round++
 		r := Run(s, o)
 		if r.Finding != nil && r.Finding.Property == property {
 			return r
