@@ -72,7 +72,7 @@ usage; 130 interrupted.`,
 			return err
 		}
 		if f.workers < 0 || f.workers > 1000 {
-			return usage(verb, "--workers %d: want 0 (two for each CPU) to 1000", f.workers)
+			return usage(verb, "--workers %d: want 0 (four for each CPU) to 1000", f.workers)
 		}
 		entries, err := a.find(verb, given(cmd, "strategies", f.strategies))
 		if err != nil {
@@ -124,7 +124,7 @@ usage; 130 interrupted.`,
 	fs.DurationVar(&f.budget, "budget", 30*time.Second, "time for all of it; at least a quarter of a second goes to each strategy")
 	fs.StringSliceVar(&f.strategies, "strategies", nil, "strategies to take, such as giant,pcpu; all if not given")
 	fs.Uint64Var(&f.seed, "seed", 1, "draws the first script; each later one adds 1")
-	fs.IntVar(&f.workers, "workers", 0, "scripts that run side by side; 0 is two for each CPU")
+	fs.IntVar(&f.workers, "workers", 0, "scripts that run side by side; 0 is four for each CPU")
 	fs.StringVar(&f.out, "out", out, "folder for what is found; if given, for what is found in the faults too")
 	fs.Lookup("out").DefValue = "report-DATE-TIME"
 	fs.StringVar(&f.format, "format", formatTable, "table or json")

@@ -13,6 +13,7 @@ import (
 
 	"github.com/kqlab/kqlab/fuzz"
 	"github.com/kqlab/kqlab/fuzz/script"
+	"github.com/kqlab/kqlab/linearizability"
 	"github.com/kqlab/kqlab/strategies"
 )
 
@@ -81,7 +82,7 @@ does not parse; 130 interrupted.`,
 		var wrong error
 		round := 0
 		for round < rounds && (r == nil || r.Finding == nil) && cmd.Context().Err() == nil {
-			o.Round = uint64(round)
+			o.Round, o.Clock = uint64(round), linearizability.Elapsed()
 			r = fuzz.Run(s, o)
 			round++
 		}

@@ -15,7 +15,7 @@ func (r *Report) Text() string {
 		s.Doc = append([]string{"Found under " + r.Strategy + ": " + printable(first)}, s.Doc...)
 	}
 	b.WriteString(s.String())
-	b.WriteString("\n# What happened: thread (0 is setup), call and return in ns, operation => result.\n")
+	b.WriteString("\n# What happened: thread (0 is setup), call, return, operation => result @ commit points.\n")
 	for _, rec := range r.History {
 		fmt.Fprintf(&b, "#   %v\n", rec)
 	}

@@ -34,6 +34,10 @@ type Options struct {
 	// Round is the number of this run of the script: each is perturbed in a way
 	// of its own.
 	Round uint64
+
+	// Clock tells the instants of the history; nil counts turns, which is
+	// cheapest, or under the race detector nanoseconds.
+	Clock linearizability.Clock
 }
 
 // A Report says what came of a run.
@@ -87,7 +91,12 @@ func Run(s *script.Script, o Options) *Report {
 	if o.Deadline == 0 {
 		o.Deadline = 10 * time.Second
 	}
-	r := &run{s: s, o: o, m: machine.Native(script.MaxCPU + 1), memory: memories.Get().(*memory), broken: make(chan struct{})}
+	r := &run{s: s, o: o, m: machine.Native(script.MaxCPU + 1), broken: make(chan struct{})}
+	if o.Clock == nil {
+		r.memory = memories.Get().(*memory)
+	} else {
+		r.memory = &memory{rec: linearizability.NewRecorder(o.Clock)}
+	}
 	if o.Perturb > 0 {
 		r.m.Perturb(s.Seed+o.Round<<32, o.Perturb)
 	}
@@ -103,8 +112,9 @@ func Run(s *script.Script, o Options) *Report {
 	}
 	report.Finding = r.finding.Load()
 	if report.Finding == nil { // and no thread runs
-		r.rec.Reset()
-		memories.Put(r.memory)
+		if r.rec.Reset(); o.Clock == nil {
+			memories.Put(r.memory)
+		}
 		report.verify()
 	}
 	return report

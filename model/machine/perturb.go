@@ -60,7 +60,7 @@ func (s *stream) step(td *Thread, at Point, _ any) {
 	s.yields[at]++
 	// To yield moves a thread only where another waits for its processor; who
 	// spins is late in any case.
-	if r>>62 != 0 {
+	if r>>60 != 0 {
 		runtime.Gosched()
 		return
 	}
