@@ -1,6 +1,7 @@
 package fuzz_test
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -221,17 +222,39 @@ func TestConcurrent(t *testing.T) {
 	}
 }
 
-// seeds adds bytes that scripts are drawn from.
-func seeds(f *testing.F) {
+// seeds are the bytes that fuzzing starts with. A script takes up to 32 KiB of
+// them; from too few none is drawn, and then nothing is tried.
+func seeds() (all [][]byte) {
 	for seed := range byte(8) {
-		b := make([]byte, 4096)
+		b := make([]byte, 32<<10)
 		rand.NewChaCha8([32]byte{seed}).Read(b)
-		f.Add(b)
+		all = append(all, b)
+	}
+	return all
+}
+
+// From all that fuzzing starts with a script is drawn.
+func TestSeedsDraw(t *testing.T) {
+	for name, scripts := range map[string]*rapid.Generator[*script.Script]{"concurrent": fuzz.Concurrent(), "sequential": fuzz.Sequential()} {
+		for i, b := range seeds() {
+			drawn := false
+			t.Run(fmt.Sprint(name, i), func(t *testing.T) {
+				rapid.MakeFuzz(func(t *rapid.T) { drawn = scripts.Draw(t, "script").Ops() > 1 })(t, b)
+			})
+			if !drawn {
+				t.Errorf("%s: seed %d draws no script", name, i)
+			}
+		}
 	}
 }
 
+// Drawn scripts under every strategy, guided by what of the core they reach. Run it
+// with -fuzzminimizetime 1x: what concurrent threads cover differs from run to
+// run, so that without it the time goes into making inputs smaller.
 func FuzzConcurrent(f *testing.F) {
-	seeds(f)
+	for _, b := range seeds() {
+		f.Add(b)
+	}
 	f.Fuzz(rapid.MakeFuzz(func(t *rapid.T) {
 		var once sync.Once
 		s := fuzz.Concurrent().Draw(t, "script")
@@ -242,7 +265,9 @@ func FuzzConcurrent(f *testing.F) {
 }
 
 func FuzzSequential(f *testing.F) {
-	seeds(f)
+	for _, b := range seeds() {
+		f.Add(b)
+	}
 	f.Fuzz(rapid.MakeFuzz(func(t *rapid.T) {
 		s := fuzz.Sequential().Draw(t, "script")
 		for _, e := range strategies.All {
