@@ -2,6 +2,7 @@ package spec_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"syscall"
@@ -194,6 +195,11 @@ type with struct{ timers, manners bool }
 
 // The same, guided by what of the core a run reaches.
 func FuzzKernelAgrees(f *testing.F) {
+	for seed := range byte(8) {
+		b := make([]byte, 32<<10) // fewer do not draw a whole test
+		rand.NewChaCha8([32]byte{seed}).Read(b)
+		f.Add(b)
+	}
 	f.Fuzz(rapid.MakeFuzz(func(t *rapid.T) {
 		w := with{rapid.Bool().Draw(t, "timers"), rapid.Bool().Draw(t, "manners")}
 		agree(t, rapid.SampledFrom(strategies.All).Draw(t, "strategy"), w)
