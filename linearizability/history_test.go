@@ -12,6 +12,7 @@ import (
 
 	"github.com/kqlab/kqlab/linearizability"
 	"github.com/kqlab/kqlab/model/event"
+	"github.com/kqlab/kqlab/strategies"
 )
 
 func ExampleCheck() {
@@ -81,6 +82,38 @@ func FuzzParse(f *testing.F) {
 		back, err := linearizability.Parse("h", h.String())
 		if err != nil || !slices.EqualFunc(h, back, equal) {
 			t.Fatalf("%q is\n%v, which is\n%v, %v", text, h, back, err)
+		}
+	})
+}
+
+// Whatever a history says there is a verdict on it, within the limit, and a
+// picture if it is not right.
+func FuzzCheck(f *testing.F) {
+	files, _ := filepath.Glob(filepath.Join("testdata", "*", "*.txt"))
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(text))
+	}
+	for seed := range uint64(20) { // with commit points
+		f.Add(record(strategies.All[seed%3], seed).String())
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		h, err := linearizability.Parse("h", text)
+		if err != nil || len(h) > 50 {
+			return
+		}
+		r := linearizability.Check(h, linearizability.Options{Limit: 20 * time.Millisecond})
+		if r.Verdict != linearizability.OK && len(r.Findings) == 0 {
+			t.Errorf("%v without a reason, of\n%v", r.Verdict, h)
+		}
+		for i := range h {
+			h[i].Steps = nil
+		}
+		if plain := linearizability.Check(h, linearizability.Options{Limit: 20 * time.Millisecond}); r.Replayed && plain.Verdict == linearizability.Violation {
+			t.Errorf("explained by commit points, and without them\n%v\n%v", plain, text)
 		}
 	})
 }

@@ -47,9 +47,10 @@ type call struct {
 	closing bool  // of a close: it has closed a kqueue
 	queue   int32 // of a kevent, or closed
 	entered bool
+	refused bool          // what it was called on is no kqueue
 	looked  bool          // found is that of the change in hand
 	acted   bool          // others may have seen something of it
-	made    int           // descriptors made
+	stage   int           // of any other call: steps taken, see sequence
 	change  int           // the change in hand, from 1; 0 before the first
 	applied bool          // the change in hand is
 	stopped syscall.Errno // of a change that failed without room for its record
@@ -99,9 +100,6 @@ func (r *replay) order() bool {
 		}
 		if rec.Return != Never {
 			r.moments = append(r.moments, moment{rec.Return, int32(i), 0})
-		}
-		if len(rec.Steps) == 0 && rec.Op.Call != event.Poll && rec.Result.Errno == 0 && !rec.Result.Pending {
-			return false
 		}
 	}
 	slices.SortStableFunc(r.moments, func(a, b moment) int { return cmp.Compare(a.at, b.at) })
@@ -185,47 +183,83 @@ func (r *replay) step(n int32, c *call, rec *Record, step event.Step) bool {
 		c.acted = true
 		r.active = append(r.active, n)
 	}
-	op := &rec.Op
+	if rec.Op.Call == event.Poll {
+		return r.kevent(n, c, rec, step)
+	}
+	if rec.Op.Call < event.Kqueue || rec.Op.Call > event.Close {
+		return false
+	}
+	steps := sequence[rec.Op.Call]
+	if c.stage == len(steps) || steps[c.stage] != step {
+		return false
+	}
+	c.stage++
 	switch step {
 	case event.Made:
 		return r.make(c, rec)
 	case event.Found:
-		switch {
-		case op.Call != event.Poll:
-			c.found, c.errno = r.s.Find(op.FD)
-		case !c.entered:
-			c.entered = true
-			c.queue, c.errno = r.s.Enter(op.FD)
-			r.scans(n, c, rec)
-		case c.change > 0 && c.change <= len(op.Changes):
-			c.found, c.errno = r.s.Target(op.Changes[c.change-1])
-			c.looked = true
-		}
-		return true
+		c.found, c.errno = r.s.Find(rec.Op.FD)
 	case event.Acted:
 		return r.act(c, rec)
+	case event.Unlinked:
+		c.life, c.errno = r.s.Unlink(rec.Op)
+		return rec.Result.Pending || c.errno == rec.Result.Errno
+	case event.Reaped:
+		r.s.Reap(c.life)
+	case event.Released:
+		c.queue, c.closing = r.s.Shut(c.life)
+	}
+	return true
+}
+
+// sequence has the steps of all calls but kevent.
+var sequence = [...][]event.Step{
+	event.Kqueue:    {event.Made},
+	event.MakeProbe: {event.Made},
+	event.MakePipe:  {event.Made, event.Made},
+	event.Dup:       {event.Made},
+	event.Set:       {event.Found, event.Acted},
+	event.ReadPipe:  {event.Found, event.Acted},
+	event.WritePipe: {event.Found, event.Acted},
+	event.Dup2:      {event.Unlinked, event.Reaped, event.Released},
+	event.Close:     {event.Unlinked, event.Reaped, event.Released},
+}
+
+// kevent takes a step of one.
+func (r *replay) kevent(n int32, c *call, rec *Record, step event.Step) bool {
+	if step == event.Found && !c.entered {
+		c.entered = true
+		var errno syscall.Errno
+		if c.queue, errno = r.s.Enter(rec.Op.FD); errno != 0 {
+			c.refused = true
+			return true
+		}
+		r.scans(n, c, rec)
+		return true
+	}
+	if !c.entered || c.refused {
+		return false
+	}
+	switch step {
+	case event.Found:
+		if c.change == 0 {
+			return false
+		}
+		c.found, c.errno = r.s.Target(rec.Op.Changes[c.change-1])
+		c.looked = true
+		return true
 	case event.Change:
 		ok := r.apply(n, c, rec)
 		c.change++
 		c.applied, c.looked = false, false
-		return ok && c.change <= len(op.Changes)
+		return ok && c.change <= len(rec.Op.Changes)
 	case event.Changed:
-		return r.apply(n, c, rec)
+		return c.change > 0 && !c.applied && r.apply(n, c, rec)
 	case event.Pruned:
 		r.count(n, c, rec)
 		return true
 	case event.Took:
 		return r.take(n, c, rec)
-	case event.Unlinked:
-		var errno syscall.Errno
-		c.life, errno = r.s.Unlink(*op)
-		return rec.Result.Pending || errno == rec.Result.Errno
-	case event.Reaped:
-		r.s.Reap(c.life)
-		return true
-	case event.Released:
-		c.queue, c.closing = r.s.Shut(c.life)
-		return true
 	}
 	return false
 }
@@ -236,27 +270,22 @@ func (r *replay) closing(q int32) bool {
 }
 
 // make is a step of what makes descriptors.
-func (r *replay) make(c *call, rec *Record) bool {
-	res := &rec.Result
+func (r *replay) make(c *call, rec *Record) (ok bool) {
+	res, dup := &rec.Result, rec.Op.Call == event.Dup
 	if res.Pending || res.Errno != 0 {
 		// Dup answers EBADF at this step; nothing else fails there.
 		_, errno := r.s.Find(rec.Op.FD)
-		return !res.Pending && rec.Op.Call == event.Dup && errno == res.Errno
+		return dup && res.Equal(event.Result{Errno: errno})
 	}
 	fd, second := int(res.N), int(res.N2)
-	if int64(fd) != res.N || int64(second) != res.N2 || len(res.Events) > 0 {
-		return false
-	}
-	c.made++
 	switch {
-	case rec.Op.Call == event.Dup:
-		return c.made == 1 && second == 0 && r.s.Duplicate(rec.Op.FD, fd)
-	case c.made == 2 && rec.Op.Call == event.MakePipe:
-		return r.s.MakeOther(c.found, second)
-	case c.made > 1 || rec.Op.Call != event.MakePipe && second != 0:
+	case int64(fd) != res.N || int64(second) != res.N2 || len(res.Events) > 0 || rec.Op.Call != event.MakePipe && second != 0:
 		return false
+	case dup:
+		return r.s.Duplicate(rec.Op.FD, fd)
+	case c.stage == 2:
+		return r.s.MakeOther(c.found, second)
 	}
-	var ok bool
 	c.found, ok = r.s.Make(rec.Op.Call, fd)
 	return ok
 }
@@ -267,7 +296,6 @@ func (r *replay) act(c *call, rec *Record) bool {
 	if errno == 0 {
 		n, errno = r.s.Act(c.found, rec.Op)
 	}
-	c.made++
 	return rec.Result.Pending || rec.Result.Equal(event.Result{N: n, Errno: errno})
 }
 
@@ -325,7 +353,7 @@ func (r *replay) begun(rec *Record) (n int) {
 // scans notes, once all changes are made, what the call should not miss.
 func (r *replay) scans(n int32, c *call, rec *Record) {
 	res := &rec.Result
-	if c.errno != 0 && c.change == 0 || c.change < len(rec.Op.Changes) || r.weak || res.Pending || res.Errno != 0 ||
+	if c.change < len(rec.Op.Changes) || r.weak || res.Pending || res.Errno != 0 ||
 		c.records > 0 || c.stopped != 0 || len(res.Events) >= rec.Op.Room {
 		return
 	}
@@ -360,7 +388,7 @@ func (r *replay) count(n int32, c *call, rec *Record) {
 
 // take returns the next event.
 func (r *replay) take(n int32, c *call, rec *Record) bool {
-	if rec.Result.Pending || rec.Result.Errno != 0 || c.records > 0 || c.taken >= len(rec.Result.Events) || c.errno != 0 && c.change == 0 ||
+	if rec.Result.Pending || rec.Result.Errno != 0 || c.records > 0 || c.taken >= len(rec.Result.Events) ||
 		!r.apply(n, c, rec) || c.change < len(rec.Op.Changes) {
 		return false
 	}
@@ -407,17 +435,18 @@ func (r *replay) returns(c *call, rec *Record) bool {
 	switch op.Call {
 	case event.Poll:
 		return r.answers(c, rec)
-	case event.MakePipe:
-		return c.made == 2
-	case event.Kqueue, event.MakeProbe:
-		return c.made == 1
 	case event.Set, event.ReadPipe, event.WritePipe:
-		return c.made == 1 || r.act(c, rec)
+		if c.stage == 0 {
+			c.found, c.errno = r.s.Find(op.FD)
+		}
+		return c.stage == 2 || r.act(c, rec)
+	case event.Close, event.Dup2:
+		if c.closing {
+			r.s.Empty(c.queue)
+		}
+		return (c.stage == 3 || c.stage == 1 && c.life == 0) && res.Equal(event.Result{Errno: c.errno})
 	}
-	if c.closing {
-		r.s.Empty(c.queue)
-	}
-	return res.N2 == 0 && (op.Call == event.Dup || res.N == 0) && len(res.Events) == 0
+	return op.Call >= event.Kqueue && op.Call <= event.Close && c.stage == len(sequence[op.Call])
 }
 
 // answers is returns for a kevent.
@@ -426,8 +455,8 @@ func (r *replay) answers(c *call, rec *Record) bool {
 	if !c.entered || res.Errno != 0 && len(res.Events) > 0 {
 		return false
 	}
-	if c.change == 0 && c.errno != 0 {
-		return res.Equal(event.Result{Errno: c.errno})
+	if c.refused {
+		return res.Equal(event.Result{Errno: syscall.EBADF})
 	}
 	if !r.apply(-1, c, rec) || res.N != 0 || res.N2 != 0 {
 		return false
@@ -460,7 +489,7 @@ func (r *replay) atRest() bool {
 		if !rec.Result.Pending || rec.Op.Call != event.Poll {
 			continue
 		}
-		if !c.entered || c.change != len(rec.Op.Changes) || c.errno != 0 && c.change == 0 || !r.apply(-1, c, rec) ||
+		if !c.entered || c.refused || c.change != len(rec.Op.Changes) || !r.apply(-1, c, rec) ||
 			c.records > 0 || c.stopped != 0 || rec.Op.Wait != event.Forever || rec.Op.Room == 0 || r.s.Closed(c.queue) {
 			return false
 		}
