@@ -169,21 +169,24 @@ func (v *verdict) searched() string {
 // verdicts on the controls, which may be the same list.
 func printCampaigns(w io.Writer, verdicts, controls []*verdict, p paint) {
 	g := grid{{
-		left("strategy"), left("verdict"), right("scripts"), right("operations"), right("events"), right("op/s"),
+		left("strategy"), left("verdict"), right("histories"), right("operations"), right("events"), right("op/s"),
 		right("searched"), right("undecided"), left("why to believe it"),
 	}}
-	unchecked := 0
+	unchecked, scripts := 0, 0
 	for _, v := range verdicts {
 		unchecked += v.Unchecked
+		scripts = max(scripts, v.Scripts)
 		g = append(g, []cell{
-			left(v.Strategy), v.cell(p), right(commas(v.Scripts)), right(commas(v.Operations)), right(commas(v.Events)), right(v.speed()),
+			left(v.Strategy), v.cell(p), right(commas(v.Rounds)), right(commas(v.Operations)), right(commas(v.Events)), right(v.speed()),
 			right(v.searched()), right(commas(v.Undecided)), left(v.why(controls)),
 		})
 	}
 	fmt.Fprintln(w, p.bold("Correctness")+"  "+specified)
 	g.print(w, p)
-	for _, line := range wrap(fmt.Sprintf("op/s: run and checked, on each CPU. searched: histories that the kernel's commit points do not explain, "+
-		"and a search does. undecided: histories not held against it; nor were %s knotes that watch a queue, in histories that were searched.", commas(unchecked)), 98) {
+	for _, line := range wrap(fmt.Sprintf("histories: of up to %s scripts, each run up to %d times. op/s: run and checked, on each CPU. "+
+		"searched: histories that the kernel's commit points do not explain, and a search does. "+
+		"undecided: histories not held against the specification; nor were %s knotes that watch a queue, in histories that were searched.",
+		commas(scripts), fuzz.DefaultRounds, commas(unchecked)), 98) {
 		fmt.Fprintln(w, p.dim(line))
 	}
 }
