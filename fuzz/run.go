@@ -1,21 +1,16 @@
 package fuzz
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"runtime"
 	"runtime/debug"
-	"slices"
-	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/kqlab/kqlab/fuzz/script"
 	"github.com/kqlab/kqlab/linearizability"
 	"github.com/kqlab/kqlab/model/device"
-	"github.com/kqlab/kqlab/model/event"
 	"github.com/kqlab/kqlab/model/kqueue"
 	"github.com/kqlab/kqlab/model/machine"
 	"github.com/kqlab/kqlab/model/proc"
@@ -148,18 +143,6 @@ func (r *run) wait() (ended bool) {
 	}
 }
 
-// A memory is what a run leaves to the next.
-type memory struct {
-	rec   *linearizability.Recorder
-	lanes [2*script.MaxThreads + 1]lane // of setup, the threads, and the audit
-	n     atomic.Int32                  // those that are in use, the first ones
-}
-
-// used returns the lanes that are in use.
-func (m *memory) used() []lane { return m.lanes[:m.n.Load()] }
-
-var memories = sync.Pool{New: func() any { return &memory{rec: linearizability.NewRecorder(nil)} }}
-
 // ticking is how long timers may expire again and again: enough for those who
 // wait for one to see a few, even where the computer's own timers are late by a
 // millisecond.
@@ -180,38 +163,6 @@ type run struct {
 	broken  chan struct{}           // closed with the first finding
 	history linearizability.History // as it was when nothing ran any more
 }
-
-// A lane is one thread. The thread alone writes its log; others read what the
-// two counts say is there, and so can tell how far a thread came that hangs.
-type lane struct {
-	name   string
-	cpu    int
-	ops    []event.Op
-	log    *linearizability.Log
-	begun  atomic.Int32 // operations whose call is logged
-	ended  atomic.Int32 // operations whose return and result are logged
-	last   event.Result // of the operation that ended last
-	caller caller
-}
-
-func (r *run) lane(thread int, t *script.Thread) *lane {
-	l := &r.lanes[r.n.Load()]
-	l.name, l.cpu, l.ops, l.log = threadNames[thread], t.CPU, t.Ops, r.rec.Log(thread)
-	l.begun.Store(0)
-	l.ended.Store(0)
-	l.log.Grow(len(t.Ops))
-	l.caller.k, l.caller.p = r.k, r.p
-	l.caller.rng.Seed(r.s.Seed, uint64(thread))
-	r.n.Add(1)
-	return l
-}
-
-var threadNames = func() (names [script.MaxThreads + 1]string) {
-	for i := range names {
-		names[i] = fmt.Sprint("thread ", i)
-	}
-	return names
-}()
 
 // fail notes the first finding.
 func (r *run) fail(property, format string, args ...any) {
@@ -298,128 +249,4 @@ func (r *run) start(l *lane) {
 func (r *run) quiet() (asleep *machine.DeadlockError) {
 	errors.As(r.m.Run(), &asleep)
 	return asleep
-}
-
-// running says which operations have not ended.
-func (r *run) running() string {
-	text := ""
-	for i := range r.used() {
-		l := &r.lanes[i]
-		if ended := int(l.ended.Load()); ended < int(l.begun.Load()) {
-			text += fmt.Sprintf("; %s is in %v", l.name, l.ops[ended])
-		}
-	}
-	return text
-}
-
-// soFar returns the history as far as it is known of threads that may still
-// run.
-func (r *run) soFar() (all linearizability.History) {
-	for i := range r.used() {
-		l := &r.lanes[i]
-		ended := int(l.ended.Load())
-		all = append(all, l.log.Records(int(l.begun.Load()), ended)...)
-	}
-	slices.SortStableFunc(all, func(a, b linearizability.Record) int { return cmp.Compare(a.Call, b.Call) })
-	return all
-}
-
-// sleepers looks at who is asleep when nothing runs any more.
-func (r *run) sleepers(asleep *machine.DeadlockError) {
-	lanes := map[string]*lane{}
-	for i := range r.used() {
-		l := &r.lanes[i]
-		lanes[l.name] = l
-	}
-	queues := map[int]bool{}
-	for _, s := range asleep.Sleepers {
-		l := lanes[s.Thread]
-		if l == nil || l.ended.Load() == l.begun.Load() {
-			r.fail(noDeadlock, "%v", asleep)
-			return
-		}
-		op := l.ops[l.ended.Load()]
-		if s.On != "kevent" || op.Call != event.Poll || op.Wait != event.Forever {
-			r.fail(noDeadlock, "%v; %s is in %v", asleep, s.Thread, op)
-			return
-		}
-		queues[op.FD] = true
-	}
-	r.audit(queues)
-}
-
-// audit asks each queue that somebody sleeps on for its events. Numbers that
-// the script closes may stand for another queue by now, and are left out.
-func (r *run) audit(queues map[int]bool) {
-	for _, t := range r.s.Threads {
-		for _, op := range t.Ops {
-			switch op.Call {
-			case event.Close:
-				delete(queues, op.FD)
-			case event.Dup2:
-				delete(queues, op.To)
-			}
-		}
-	}
-	t := &script.Thread{}
-	for fd := range queues {
-		t.Ops = append(t.Ops, event.Op{Call: event.Poll, FD: fd, Room: script.MaxRoom})
-	}
-	l := r.lane(0, t)
-	l.name = "audit"
-	r.start(l)
-	if asleep := r.quiet(); int(l.ended.Load()) < len(l.ops) {
-		r.fail(noDeadlock, "while queues were asked for what is left: %v", asleep)
-	}
-	if r.failed() {
-		return
-	}
-	for _, rec := range l.log.Records(len(l.ops), len(l.ops)) {
-		if len(rec.Result.Events) > 0 {
-			r.fail(noLostWake, "nothing runs any more and threads sleep on queue %d, which has: %v", rec.Op.FD, rec.Result)
-		}
-	}
-}
-
-// end closes everything, queues first, and sees that everybody leaves.
-func (r *run) end() {
-	top := script.MaxFD + 1
-	var waiters []*lane
-	for i := range r.used() {
-		l := &r.lanes[i]
-		for _, op := range l.ops {
-			switch op.Call {
-			case event.Kqueue, event.MakeProbe, event.Dup:
-				top++
-			case event.MakePipe:
-				top += 2
-			}
-		}
-		if l.ended.Load() < l.begun.Load() {
-			waiters = append(waiters, l)
-		}
-	}
-	r.leave.Store(true)
-	r.m.Go("closer", 0, func(td *machine.Thread) {
-		defer r.caught("closer")
-		for _, queues := range []bool{true, false} {
-			for fd := range top {
-				f, err := r.p.File(td, fd)
-				if _, ok := f.(*kqueue.Queue); err == nil && (ok || !queues) {
-					r.p.Close(td, fd)
-				}
-			}
-		}
-	})
-	if asleep := r.quiet(); asleep != nil {
-		r.fail(wakingClose, "when everything was closed: %v", asleep)
-	}
-	if r.failed() {
-		return
-	}
-	for _, l := range waiters {
-		if l.last.Errno != syscall.EBADF {
-			r.fail(wakingClose, "%s was in %v when its queue was closed, and answered %v", l.name, l.ops[l.ended.Load()-1], l.last)
-		}
-	}
 }

@@ -1,0 +1,81 @@
+package fuzz
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/kqlab/kqlab/fuzz/script"
+	"github.com/kqlab/kqlab/linearizability"
+	"github.com/kqlab/kqlab/model/event"
+)
+
+// A memory is what a run leaves to the next.
+type memory struct {
+	rec   *linearizability.Recorder
+	lanes [2*script.MaxThreads + 1]lane // of setup, the threads, and the audit
+	n     atomic.Int32                  // those that are in use, the first ones
+}
+
+// used returns the lanes that are in use.
+func (m *memory) used() []lane { return m.lanes[:m.n.Load()] }
+
+var memories = sync.Pool{New: func() any { return &memory{rec: linearizability.NewRecorder(nil)} }}
+
+// A lane is one thread. The thread alone writes its log; others read what the
+// two counts say is there, and so can tell how far a thread came that hangs.
+type lane struct {
+	name   string
+	cpu    int
+	ops    []event.Op
+	log    *linearizability.Log
+	begun  atomic.Int32 // operations whose call is logged
+	ended  atomic.Int32 // operations whose return and result are logged
+	last   event.Result // of the operation that ended last
+	caller caller
+}
+
+func (r *run) lane(thread int, t *script.Thread) *lane {
+	l := &r.lanes[r.n.Load()]
+	l.name, l.cpu, l.ops, l.log = threadNames[thread], t.CPU, t.Ops, r.rec.Log(thread)
+	l.begun.Store(0)
+	l.ended.Store(0)
+	l.log.Grow(len(t.Ops))
+	l.caller.k, l.caller.p = r.k, r.p
+	l.caller.rng.Seed(r.s.Seed, uint64(thread))
+	r.n.Add(1)
+	return l
+}
+
+var threadNames = func() (names [script.MaxThreads + 1]string) {
+	for i := range names {
+		names[i] = fmt.Sprint("thread ", i)
+	}
+	return names
+}()
+
+// running says which operations have not ended.
+func (r *run) running() string {
+	text := ""
+	for i := range r.used() {
+		l := &r.lanes[i]
+		if ended := int(l.ended.Load()); ended < int(l.begun.Load()) {
+			text += fmt.Sprintf("; %s is in %v", l.name, l.ops[ended])
+		}
+	}
+	return text
+}
+
+// soFar returns the history as far as it is known of threads that may still
+// run.
+func (r *run) soFar() (all linearizability.History) {
+	for i := range r.used() {
+		l := &r.lanes[i]
+		ended := int(l.ended.Load())
+		all = append(all, l.log.Records(int(l.begun.Load()), ended)...)
+	}
+	slices.SortStableFunc(all, func(a, b linearizability.Record) int { return cmp.Compare(a.Call, b.Call) })
+	return all
+}
