@@ -48,13 +48,16 @@ type Mutant struct {
 // A Cell is one test under one strategy, or a package's own test.
 type Cell struct {
 	Under string // a strategy, or a package below the module's directory
-	Test  string // a path below the conformance suite, [Stress] or [Sleepers]; or a test of the package
+	Test  string // a path below the conformance suite, [Stress], [Scripts] or [Sleepers]; or a test of the package
 }
 
 const (
 	// Stress is package stress, which is not a part of the conformance suite
 	// here.
 	Stress = "stress"
+	// Scripts is a campaign of drawn scripts, each history of which is held
+	// against the specification.
+	Scripts = "scripts"
 	// Sleepers has two threads sleep in a queue, of which one leaves for
 	// another reason than an event.
 	Sleepers = "sleepers"

@@ -2,6 +2,7 @@ package mutants_test
 
 import (
 	"cmp"
+	"context"
 	"flag"
 	"fmt"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/kqlab/kqlab/fuzz"
 	"github.com/kqlab/kqlab/fuzz/mutants"
 	"github.com/kqlab/kqlab/model/device"
 	"github.com/kqlab/kqlab/model/event"
@@ -28,16 +30,25 @@ import (
 	"github.com/kqlab/kqlab/strategies/strategytest/stress"
 )
 
-var table = flag.Bool("table", false, "try every mutant under every strategy, with the whole suite and with stress: some minutes")
+var table = flag.Bool("table", false, "try every mutant under every strategy, with the whole suite, with stress and with scripts: a quarter of an hour")
 
 const (
 	variable   = "KQLAB_MUTANTS_STRATEGY"
-	deadline   = 8 * time.Second
-	budget     = 3 * time.Second // of a stress test, if it does not come to its operations before
-	tries      = 4               // natively a window of some nanoseconds is met by luck
-	operations = 1_000_000       // of all tries of a stress test, at most
+	deadline   = 12 * time.Second
+	tries      = 4         // natively a window of some nanoseconds is met by luck
+	operations = 1_000_000 // of all tries of stress, or of scripts, at most
 	root       = "../.."
 )
+
+// budget is how long stress and scripts take if they do not come to their
+// operations before. With the race detector they are much slower, and must
+// not miss for that what they meet without.
+func budget() time.Duration {
+	if raceEnabled {
+		return 5 * time.Second
+	}
+	return 3 * time.Second
+}
 
 // under are the strategies that mutants are tried under. Boxed has a domain for
 // each object, so that the core never has two at once: most faults show there.
@@ -148,7 +159,7 @@ type row struct {
 	mutants.Cell
 	caught.Verdict
 	try        int
-	operations int // of the stress test, all tries together
+	operations int // of stress or scripts, all tries together
 }
 
 func every(t *testing.T) []*mutants.Mutant {
@@ -206,7 +217,7 @@ func (s *shop) binary(pkg string) string {
 
 // try runs the cells of a mutant, each until it is caught; one of them must
 // catch it, since what is left to luck may fail once. One that is not said
-// to be caught is tried all the same, by stress.
+// to be caught is tried all the same, by stress and by scripts.
 func try(t *testing.T, m *mutants.Mutant) (rows []row) {
 	shop, found := newShop(t, m), false
 	must := map[mutants.Cell]bool{}
@@ -219,9 +230,14 @@ func try(t *testing.T, m *mutants.Mutant) (rows []row) {
 			if !*table && e.Name != "pcpu" {
 				continue // the one with the most interleavings
 			}
-			cells = append(cells, mutants.Cell{Under: e.Name, Test: mutants.Stress})
+			tests := []string{mutants.Stress, mutants.Scripts}
 			if *table {
-				cells = append(cells, mutants.Cell{Under: e.Name, Test: ""})
+				tests = append(tests, "")
+			}
+			for _, test := range tests {
+				if c := (mutants.Cell{Under: e.Name, Test: test}); !must[c] {
+					cells = append(cells, c)
+				}
 			}
 		}
 	}
@@ -279,6 +295,8 @@ func pattern(c mutants.Cell) string {
 		test = c.Test
 	case c.Test == mutants.Stress:
 		test = "TestStress"
+	case c.Test == mutants.Scripts:
+		test = "TestScripts"
 	case c.Test == mutants.Sleepers:
 		test = "TestSleepers"
 	}
@@ -299,7 +317,7 @@ func TestSuite(t *testing.T) {
 // that follow from the number of the try.
 func TestStress(t *testing.T) {
 	e, try := strategy(t)
-	end := time.Now().Add(budget)
+	end := time.Now().Add(budget())
 	done := 0
 	for seed := uint64(try) * 1000; done < operations/tries && time.Now().Before(end); seed++ {
 		r, err := stress.Run(stress.Options{New: e.New, Strategy: e.Name, Seed: seed})
@@ -308,6 +326,32 @@ func TestStress(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestScripts is a child of TestCaught: a campaign of drawn scripts, with a seed
+// that follows from the number of the try.
+func TestScripts(t *testing.T) {
+	e, try := strategy(t)
+	ctx, cancel := context.WithTimeout(t.Context(), budget())
+	defer cancel()
+	c := fuzz.Campaign{
+		Options: fuzz.Options{New: e.New, Strategy: e.Name, Deadline: time.Second},
+		Seed:    uint64(try) * 1_000_000, // more than there are scripts in a try
+		Progress: func(o fuzz.Outcome) {
+			fmt.Println("operations", o.Operations)
+			if o.Operations >= operations/tries {
+				cancel()
+			}
+		},
+	}
+	out, err := c.Run(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Println("operations", out.Operations)
+	if out.Failure != nil {
+		t.Fatalf("seed %d, script %d: %v", c.Seed, out.Script, out.Failure.Finding)
 	}
 }
 
