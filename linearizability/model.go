@@ -25,6 +25,7 @@ type progress struct {
 	next    int   // the part that comes next
 	queue   int32 // of a kevent(2)
 	life    int32 // of a close: the one that ends
+	closing bool  // ... and it has closed a kqueue, and not yet emptied it
 	records int   // of the records of its changes, those that are accounted for
 	over    bool  // it has failed, and does no more
 	looked  bool  // it has found a descriptor, or not:
@@ -142,7 +143,14 @@ func step(s state, p *part, k key, lax laxity) []state {
 		s.Reap(c.life)
 		all[0] = s
 	case release:
-		s.Release(c.life)
+		if q, closed := s.Shut(c.life); closed {
+			c.queue, c.closing = q, true
+		}
+		all[0] = s
+	case empty:
+		if c.closing {
+			s.Empty(c.queue)
+		}
 		all[0] = s
 	case enter:
 		q, errno := s.Enter(p.rec.Op.FD)
@@ -227,17 +235,30 @@ func (s state) change(at int, p *part, lax laxity) []state {
 	stopped, refused := s.clone(), s.clone()
 	stopped.calls[at].over = true
 	mayRefuse := errno == 0 && s.MayRefuse(l)
+	var goesOn []state // as it may although the kqueue is being closed
 	if errno == 0 {
+		if s.Closed(c.queue) && s.closing(c.queue) {
+			n := s.clone()
+			said := n.HalfClosed(c.queue, l, p.kev)
+			if goesOn = []state{n}; p.rec.Result.Errno == 0 {
+				goesOn = n.account(at, p, said, lax)
+			}
+		}
 		errno = s.ChangeOf(c.queue, l, p.kev)
 	}
 	if p.rec.Result.Errno != 0 {
-		return []state{s, stopped}
+		return append(goesOn, s, stopped)
 	}
-	out := s.account(at, p, errno, lax)
+	out := append(goesOn, s.account(at, p, errno, lax)...)
 	if mayRefuse && errno != syscall.EBADF {
 		out = append(out, refused.account(at, p, syscall.EBADF, lax)...)
 	}
 	return out
+}
+
+// closing reports whether a close of kqueue q is under way.
+func (s *state) closing(q int32) bool {
+	return slices.ContainsFunc(s.calls, func(c progress) bool { return c.closing && c.queue == q })
 }
 
 // account finds the record of a change that has answered errno.

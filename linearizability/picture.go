@@ -265,6 +265,8 @@ func (p *part) acts() string {
 		return "its knotes are gone"
 	case release:
 		return "its file is released"
+	case empty:
+		return "the close is over"
 	case found:
 		if p.rec.Op.Call == event.Poll {
 			return fmt.Sprintf("looks for descriptor %d", p.kev.Ident)

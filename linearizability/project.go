@@ -48,7 +48,8 @@ const (
 	second              // and the write end, with which another thread may have ended the read end
 	unlink              // of a close or dup2: the number is free
 	reap                // its knotes are gone
-	release             // its file too
+	release             // its file too; a kqueue is closed
+	empty               // and has no knotes any more
 	found               // it looked up a descriptor, which another thread may end
 	act                 // it did what it does to what it found
 	enter               // of a kevent(2): it found its kqueue
@@ -59,7 +60,7 @@ const (
 	leave               // it returned without having looked
 )
 
-var doesNames = [...]string{first: "read end made", unlink: "number free", reap: "knotes gone", release: "file released", enter: "began",
+var doesNames = [...]string{first: "read end made", unlink: "number free", reap: "knotes gone", release: "file released", empty: "no knotes left", enter: "began",
 	found:  "found the descriptor",
 	passed: "not returned, though there was room", asleep: "asleep at the end", leave: "returned without looking"}
 
@@ -115,14 +116,14 @@ func (g groups) join(a, b int) {
 type plan struct {
 	h      History
 	groups groups
-	queues map[int]bool // groups that have a kqueue
+	queues map[int]int  // groups that have a kqueue, and how many
 	ends   map[int]bool // groups of which a number is closed or given a new life
 	keys   []key
 	end    int64 // later than everything
 }
 
 func newPlan(h History) *plan {
-	p := &plan{h: h, groups: groups{}, queues: map[int]bool{}, ends: map[int]bool{}}
+	p := &plan{h: h, groups: groups{}, queues: map[int]int{}, ends: map[int]bool{}}
 	for _, r := range h {
 		p.end = max(p.end, r.Call)
 		if r.Return != Never {
@@ -149,7 +150,7 @@ func newPlan(h History) *plan {
 	keys := map[key]bool{}
 	for _, r := range h {
 		if r.Op.Call == event.Kqueue && r.Result.Errno == 0 && !r.Result.Pending {
-			p.queues[p.groups.of(int(r.Result.N))] = true
+			p.queues[p.groups.of(int(r.Result.N))]++
 		}
 		if r.Op.Call != event.Poll {
 			continue
@@ -184,7 +185,7 @@ func (p *plan) cover(keys map[key]bool) {
 		}
 		if g := p.groups.of(fd); g < 0 || seen[g] || r.Result.Pending {
 			continue
-		} else if seen[g] = true; p.queues[g] {
+		} else if seen[g] = true; p.queues[g] > 0 {
 			keys[key{queue: g}] = true
 		} else {
 			keys[key{queue: none, ident: uint64(g)}] = true
@@ -194,11 +195,16 @@ func (p *plan) cover(keys map[key]bool) {
 
 // nested reports whether a knote may watch a kqueue.
 func (p *plan) nested(k key) bool {
-	return k.queue != none && k.filter == event.Read && k.ident < 1<<31 && p.queues[p.groups.of(int(k.ident))]
+	return k.queue != none && k.filter == event.Read && k.ident < 1<<31 && p.queues[p.groups.of(int(k.ident))] > 0
 }
 
 // project returns the steps that knote k sees of the history.
+//
+// Where several kqueues have to do with each other it is a projection of a knote of
+// each. A device tells them one after another, in no step that is the same for
+// all, so what such a call has missed is left to the commit points.
 func (p *plan) project(k key, weak bool) []porcupine.Operation {
+	weak = weak || p.queues[k.queue] > 1
 	var ops []porcupine.Operation
 	concerns := func(fd int) bool {
 		g := p.groups.of(fd)
@@ -227,7 +233,7 @@ func (p *plan) project(k key, weak bool) []porcupine.Operation {
 			}
 			parts = []part{{does: whole}}
 			if r.Result.Errno == 0 {
-				parts = []part{{does: unlink}, {does: reap}, {does: release}}
+				parts = []part{{does: unlink}, {does: reap}, {does: release}, {does: empty}}
 			}
 		default:
 			if !concerns(r.Op.FD) {

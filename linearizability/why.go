@@ -155,7 +155,7 @@ func (v *view) cause() *Record {
 // did says what the call did in part p.
 func (p *part) did() string {
 	switch p.does {
-	case unlink, reap, release:
+	case unlink, reap, release, empty:
 		return "ended descriptor " + fmt.Sprint(p.ended())
 	case enter:
 		return fmt.Sprintf("went on with descriptor %d as with a kqueue", p.rec.Op.FD)
