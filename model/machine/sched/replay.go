@@ -1,0 +1,73 @@
+package sched
+
+// A Recorded is a scheduler whose decisions are kept: the schedule of the
+// execution under way, from which [Replay] makes it again.
+type Recorded struct {
+	Scheduler
+	Schedule []uint8 // of each decision the index chosen
+}
+
+// Begin implements [Scheduler].
+func (r *Recorded) Begin() bool {
+	r.Schedule = r.Schedule[:0]
+	return r.Scheduler.Begin()
+}
+
+// Next implements [Scheduler].
+func (r *Recorded) Next(can []int, current int, v View) int {
+	i := r.Scheduler.Next(can, current, v)
+	r.Schedule = append(r.Schedule, uint8(i))
+	return i
+}
+
+// Choose implements [Scheduler].
+func (r *Recorded) Choose(n int) int {
+	i := r.Scheduler.Choose(n)
+	r.Schedule = append(r.Schedule, uint8(i))
+	return i
+}
+
+// A Replay makes the decisions of a schedule, and where that ends or does not fit
+// goes on with the thread that runs, or the first. It makes one execution, or as
+// many as it is told to begin.
+type Replay struct {
+	schedule []uint8
+	at       int
+	misfit   int // the first decision that did not fit, from 1; 0 if all did
+}
+
+// NewReplay returns a scheduler that makes the decisions of a schedule.
+func NewReplay(schedule []uint8) *Replay { return &Replay{schedule: schedule} }
+
+// Begin implements [Scheduler].
+func (r *Replay) Begin() bool {
+	r.at, r.misfit = 0, 0
+	return true
+}
+
+// Misfit returns the number of the first decision, from 1, that the schedule
+// could not make in the execution that was begun last, since there were not as
+// many possibilities, or since the schedule had ended; 0 if there was none.
+func (r *Replay) Misfit() int { return r.misfit }
+
+// Left returns how many decisions of the schedule have not been asked for.
+func (r *Replay) Left() int { return max(0, len(r.schedule)-r.at) }
+
+// Next implements [Scheduler].
+func (r *Replay) Next(can []int, current int, v View) int { return r.decide(len(can), max(0, current)) }
+
+// Choose implements [Scheduler].
+func (r *Replay) Choose(n int) int { return r.decide(n, 0) }
+
+func (r *Replay) decide(n, otherwise int) int {
+	r.at++
+	if r.at <= len(r.schedule) {
+		if i := int(r.schedule[r.at-1]); i < n {
+			return i
+		}
+	}
+	if r.misfit == 0 {
+		r.misfit = r.at
+	}
+	return otherwise
+}

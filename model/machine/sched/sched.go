@@ -1,0 +1,55 @@
+// Package sched decides what a virtual machine does wherever it could do several
+// things: which thread goes on at a point, and what else is left open. A
+// [Scheduler] is three methods; each policy is a file, which cites the paper that
+// it is from and says where it departs.
+//
+// A schedule is the list of the decisions that were not the only ones possible,
+// so [Replay] of it makes the same execution again.
+package sched
+
+// A Scheduler makes the decisions of one execution after another. Its methods are
+// called by one goroutine at a time.
+type Scheduler interface {
+	// Begin begins an execution. It reports false if there is none left to
+	// make: what was to be searched has been.
+	Begin() bool
+
+	// Next returns the index in can of the thread that goes on. Can has the
+	// numbers of those that may, ascending, two at least. Current is the index
+	// of the one that has just come to a point, or -1 if that one may not go
+	// on: to choose any other than current is a preemption. What a thread will
+	// do when it goes on is in v.
+	Next(can []int, current int, v View) int
+
+	// Choose returns a number from 0 to n-1, where something else than a thread
+	// is open; n is 2 at least.
+	Choose(n int) int
+}
+
+// Clock is the number of the thread that is none: to let it go on is to let the
+// time pass until the next instant at which something is due. It may go on
+// whenever there is such an instant.
+const Clock = 0
+
+// A View shows what threads are about to do.
+type View interface {
+	// Pending returns the operation that a thread will do when it goes on: a
+	// point of the machine by number, and the object, numbered in the order in
+	// which objects are met in an execution, from 1; 0 if there is none. That
+	// of [Clock] is 0, 0.
+	Pending(thread int) Op
+}
+
+// An Op is an operation on an object of the machine.
+type Op struct {
+	Point  uint8
+	Object int
+	// Reads says that it changes nothing: two such are independent.
+	Reads bool
+}
+
+// Dependent reports whether the order of two operations of different threads may
+// matter: they are on the same object, and not both only read it.
+func (o Op) Dependent(p Op) bool {
+	return o.Object == p.Object && o.Object != 0 && !(o.Reads && p.Reads)
+}
