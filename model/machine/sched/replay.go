@@ -20,6 +20,14 @@ func (r *Recorded) Next(can []int, current int, v View) int {
 	return i
 }
 
+// Forced implements [Observer]; a scheduler within that is none is not told. A step
+// that is forced is no decision.
+func (r *Recorded) Forced(thread int, v View) {
+	if o, ok := r.Scheduler.(Observer); ok {
+		o.Forced(thread, v)
+	}
+}
+
 // Choose implements [Scheduler].
 func (r *Recorded) Choose(n int) int {
 	i := r.Scheduler.Choose(n)

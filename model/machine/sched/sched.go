@@ -26,6 +26,31 @@ type Scheduler interface {
 	Choose(n int) int
 }
 
+// An Observer is a Scheduler that is also told of the steps at which nothing was to
+// be decided, since one thread alone could go on. Who counts the steps of threads
+// or follows the order of operations needs to know of them. A machine asks of its
+// scheduler whether it is one.
+type Observer interface {
+	Scheduler
+
+	// Forced tells that thread, or [Clock], goes on as the only one that may.
+	// It is called where Next would be if there were more.
+	Forced(thread int, v View)
+}
+
+// A Search is a Scheduler that makes the executions of a space one after another,
+// each once, until Begin reports false. That the space has been searched may be
+// said only if Err then returns nil.
+type Search interface {
+	Scheduler
+
+	// Err returns why the search is worth nothing: an execution that was made
+	// again up to its last decision did not come by what it came by before, so
+	// that something decides that no scheduler sees. Begin reports false from
+	// then on; decisions that are asked for until then are made, somehow.
+	Err() error
+}
+
 // Clock is the number of the thread that is none: to let it go on is to let the
 // time pass until the next instant at which something is due. It may go on
 // whenever there is such an instant.
@@ -36,7 +61,7 @@ type View interface {
 	// Pending returns the operation that a thread will do when it goes on: a
 	// point of the machine by number, and the object, numbered in the order in
 	// which objects are met in an execution, from 1; 0 if there is none. That
-	// of [Clock] is 0, 0.
+	// of [Clock] is 0, 0. It is asked of threads that may go on, and of no other.
 	Pending(thread int) Op
 }
 
