@@ -252,3 +252,9 @@ func (m *sim) pass() {
 		}
 	}
 }
+
+// An own is a view of threads that are each on an object of its own, but for the
+// first two.
+type own struct{}
+
+func (own) Pending(thread int) sched.Op { return sched.Op{Object: max(2, thread)} }

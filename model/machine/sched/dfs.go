@@ -1,0 +1,47 @@
+package sched
+
+// A DFS makes every execution with at most so many preemptions, depth first:
+// Musuvathi and Qadeer, "Iterative Context Bounding for Systematic Testing of
+// Multithreaded Programs", PLDI 2007, as in CHESS. A switch from a thread that
+// cannot go on costs nothing, so executions of any length are whole ones; most bugs
+// show with two preemptions.
+//
+// Departures: the bound does not grow by itself. Whoever wants the executions with
+// fewer preemptions first makes one search after another. To let the time pass
+// while a thread may go on is a preemption; to stop it is none. Choices cost
+// nothing.
+type DFS struct {
+	tree
+	bound int // -1: none
+	spent int
+}
+
+// NewDFS returns a search of all executions with at most bound preemptions; of all,
+// if bound is negative.
+func NewDFS(bound int) *DFS { return &DFS{bound: bound} }
+
+// Begin implements [Scheduler].
+func (d *DFS) Begin() bool {
+	d.spent = 0
+	return d.begin()
+}
+
+// Err implements [Search].
+func (d *DFS) Err() error { return d.err }
+
+// Next implements [Scheduler].
+func (d *DFS) Next(can []int, current int, v View) int {
+	most := len(can) - 1
+	going := current >= 0 && can[current] != Clock
+	if going && d.spent == d.bound {
+		most = 0
+	}
+	pos := d.decide(most, sum(can, current))
+	if pos > 0 && going {
+		d.spent++
+	}
+	return turn(can, lead(can, current), pos)
+}
+
+// Choose implements [Scheduler].
+func (d *DFS) Choose(n int) int { return d.choose(n) }
