@@ -218,7 +218,7 @@ func TestNondeterminism(t *testing.T) {
 	}
 	for what, p := range programs {
 		for name, s := range map[string]sched.Search{
-			"dfs": sched.NewDFS(-1), "dfs:1": sched.NewDFS(1), "delay:1": sched.NewDelay(1),
+			"dfs": sched.NewDFS(-1), "dfs:1": sched.NewDFS(1), "delay:1": sched.NewDelay(1), "dpor": sched.NewDPOR(),
 		} {
 			n := 0
 			for m := (sim{}); s.Begin() && n < 1000; n++ {
@@ -240,7 +240,7 @@ func TestNondeterminism(t *testing.T) {
 // So is an execution that ends before its last decision.
 func TestEndsBefore(t *testing.T) {
 	for name, s := range map[string]sched.Search{
-		"dfs": sched.NewDFS(-1), "delay:1": sched.NewDelay(1),
+		"dfs": sched.NewDFS(-1), "delay:1": sched.NewDelay(1), "dpor": sched.NewDPOR(),
 	} {
 		s.Begin()
 		s.Next([]int{1, 2}, -1, own{})
