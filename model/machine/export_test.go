@@ -1,14 +1,25 @@
 package machine
 
-// NewVirtual returns a machine whose threads run one at a time, in an order
-// that the seed decides. See vm_test.go.
-func NewVirtual(ncpu int, seed uint64) *Machine { return newBaton(ncpu, seed) }
+import (
+	"fmt"
 
-// Abandon ends the threads of a virtual machine that sleep still.
-func (m *Machine) Abandon() { m.vm.(*baton).abandon() }
+	"github.com/kqlab/kqlab/model/machine/sched"
+)
+
+// NewVirtual returns a virtual machine on a random walk that takes down its Trace.
+func NewVirtual(ncpu int, seed uint64) *Machine {
+	m := Virtual(ncpu, sched.NewRandom(seed))
+	v := m.vm.(*virtual)
+	v.trace = func(t *vthread) {
+		traces[m] = append(traces[m], fmt.Sprintf("%s %s %s", t.td.Name, t.at, v.name(t.obj)))
+	}
+	return m
+}
+
+var traces = map[*Machine][]string{}
 
 // Trace returns the points that a virtual machine has passed, in order.
-func (m *Machine) Trace() []string { return m.vm.(*baton).trace }
+func (m *Machine) Trace() []string { return traces[m] }
 
 // receiver is a function that receives mail.
 type receiver func(td *Thread)

@@ -26,7 +26,7 @@ package machine
 
 import (
 	"fmt"
-	"sort"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -160,6 +160,18 @@ func (m *Machine) Run() error {
 	}
 }
 
+// Abandon ends all threads of a virtual machine where they are, and what they
+// have deferred is done; after it the machine is of no more use. It is called
+// when Run has returned, and must be if Run has returned an error, or the memory
+// of those who sleep is not given back. On a native machine it panics.
+func (m *Machine) Abandon() {
+	v, ok := m.vm.(*virtual)
+	if !ok {
+		panic("machine: Abandon of a machine that is not virtual")
+	}
+	v.abandon()
+}
+
 // rest says that a thread will not run until another wakes it.
 func (m *Machine) rest() {
 	if resting(m.live.Add(-awake)) {
@@ -194,7 +206,7 @@ func (m *Machine) deadlock() error {
 	if !resting(m.live.Load()) || m.going == 0 || len(err.Sleepers) == 0 {
 		return nil // somebody attached, was woken, or ended or is about to
 	}
-	sort.Slice(err.Sleepers, func(i, j int) bool { return err.Sleepers[i].Thread < err.Sleepers[j].Thread })
+	slices.SortFunc(err.Sleepers, byName)
 	return err
 }
 
@@ -211,6 +223,8 @@ type DeadlockError struct{ Sleepers []Sleeper }
 
 // A Sleeper is a thread asleep, and the name of the wait channel it sleeps on.
 type Sleeper struct{ Thread, On string }
+
+func byName(a, b Sleeper) int { return strings.Compare(a.Thread, b.Thread) }
 
 func (e *DeadlockError) Error() string {
 	var b strings.Builder

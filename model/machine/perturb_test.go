@@ -104,7 +104,7 @@ func TestPerturbedMixture(t *testing.T) {
 }
 
 func TestPerturbRefuses(t *testing.T) {
-	for _, m := range []*Machine{Native(1), newBaton(1, 1)} {
+	for _, m := range []*Machine{Native(1), NewVirtual(1, 1)} {
 		func() {
 			defer func() {
 				if recover() == nil {

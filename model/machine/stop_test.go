@@ -139,19 +139,19 @@ func TestStopCalloutsRacesExpiry(t *testing.T) {
 // TestVirtualStopCallouts: a virtual machine comes to rest in the same way.
 func TestVirtualStopCallouts(t *testing.T) {
 	for seed := range uint64(seeds(200)) {
-		m := newBaton(2, seed)
+		m := NewVirtual(2, seed)
 		ticks := endless(m, 3, 2, func(td *Thread, c *Callout) { m.StopCallouts() })
 		err := m.Run()
 		var d *DeadlockError
 		if !errors.As(err, &d) || len(d.Sleepers) != 1 || d.Sleepers[0] != (Sleeper{"waiter", "never"}) {
 			t.Errorf("seed %d: Run: %v, want that waiter sleeps; %d ticks", seed, err, ticks.Load())
 		}
-		m.vm.(*baton).abandon()
+		m.Abandon()
 	}
-	m := newBaton(2, 1) // the control: it would tick until the limit
+	m := NewVirtual(2, 1) // the control: it would tick until the limit
 	endless(m, 3, 2, func(*Thread, *Callout) {})
 	if err, d := m.Run(), new(DeadlockError); err == nil || errors.As(err, &d) {
 		t.Errorf("without it: %v, want no end", err)
 	}
-	m.vm.(*baton).abandon()
+	m.Abandon()
 }

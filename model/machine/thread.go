@@ -25,6 +25,7 @@ type Thread struct {
 	Stats Stats // counted by this thread alone
 
 	listener Listener // of commit points; mostly nil
+	virtual  *vthread // of a virtual machine: it, while it is known there
 
 	m     *Machine
 	stops stops // what it does at points; nil if nothing

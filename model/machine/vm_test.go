@@ -2,289 +2,19 @@ package machine
 
 import (
 	"fmt"
-	"math/rand/v2"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/kqlab/kqlab/model/machine/sched"
 )
-
-// A baton is a virtual machine of the simplest kind. Its threads are
-// goroutines, and the one that has the baton runs. At each point the seed
-// decides who has it next. The clock jumps to the next deadline when nobody
-// can run, and sometimes before, so that timeouts race with all else.
-type baton struct {
-	m       *Machine
-	rng     *rand.Rand
-	threads []*vthread // not ended, in the order of their start
-	of      map[*Thread]*vthread
-	armed   []vcallout
-	clock   time.Duration
-	going   int // threads of Go that have not ended
-	steps   int
-	done    chan error    // to run
-	dead    chan struct{} // closed: whoever gets the baton no more, ends
-
-	trace   []string
-	objects map[any]int
-	points  map[Point]bool
-}
-
-// stepLimit makes a livelock a finding.
-const stepLimit = 200_000
-
-type vthread struct {
-	td      *Thread
-	turn    chan struct{}
-	blocked any // what it waits for, nil if nothing
-	parked  bool
-	woken   bool
-	until   time.Duration
-	callout bool
-}
-
-type vcallout struct {
-	c  *Callout
-	n  uint64
-	at time.Duration
-}
-
-func newBaton(ncpu int, seed uint64) *Machine {
-	m := Native(ncpu)
-	m.vm = &baton{
-		m:       m,
-		rng:     rand.New(rand.NewPCG(seed, 0)),
-		of:      map[*Thread]*vthread{},
-		done:    make(chan error),
-		dead:    make(chan struct{}),
-		objects: map[any]int{},
-		points:  map[Point]bool{},
-	}
-	for _, c := range m.cpus {
-		c.attn.Or(closer)
-	}
-	return m
-}
-
-func (b *baton) start(td *Thread, f func(td *Thread)) {
-	b.going++
-	b.spawn(&vthread{td: td}, func() {
-		f(td)
-		td.Detach()
-		b.going--
-	})
-}
-
-func (b *baton) spawn(v *vthread, f func()) {
-	v.turn = make(chan struct{})
-	b.threads = append(b.threads, v)
-	b.of[v.td] = v
-	go func() {
-		b.wait(v)
-		f()
-		delete(b.of, v.td)
-		b.threads = slices.DeleteFunc(b.threads, func(o *vthread) bool { return o == v })
-		b.pass()
-	}()
-}
-
-func (b *baton) run() error {
-	if b.going == 0 {
-		return nil
-	}
-	go b.pass()
-	return <-b.done
-}
-
-// abandon ends the goroutines of threads that will never run again.
-func (b *baton) abandon() { close(b.dead) }
-
-func (b *baton) wait(v *vthread) {
-	select {
-	case <-v.turn:
-	case <-b.dead:
-		runtime.Goexit()
-	}
-}
-
-// pass gives the baton to somebody, or back to run.
-func (b *baton) pass() {
-	var err error
-	if b.going > 0 {
-		if b.steps++; b.steps > stepLimit {
-			err = fmt.Errorf("livelock: no end after %d steps", stepLimit)
-		} else if v := b.next(); v != nil {
-			select {
-			case v.turn <- struct{}{}:
-			case <-b.dead:
-			}
-			return
-		} else {
-			err = b.deadlock()
-		}
-	}
-	select {
-	case b.done <- err:
-	case <-b.dead:
-	}
-}
-
-// yield lets somebody run, perhaps td itself.
-func (b *baton) yield(v *vthread) {
-	go b.pass() // it may choose v itself
-	b.wait(v)
-}
-
-// next chooses who runs; nil is a deadlock.
-func (b *baton) next() *vthread {
-	for {
-		if at, ok := b.deadline(); ok && b.rng.IntN(16) == 0 {
-			b.clock = max(b.clock, at)
-		}
-		var can []*vthread
-		for _, v := range b.threads {
-			if v.blocked == nil && (!v.parked || v.woken || v.until <= b.clock) {
-				can = append(can, v)
-			}
-		}
-		var due []int
-		for i, a := range b.armed {
-			if a.at <= b.clock && b.of[a.c.td] == nil {
-				due = append(due, i)
-			}
-		}
-		if len(can)+len(due) == 0 {
-			at, ok := b.deadline()
-			if !ok {
-				return nil
-			}
-			b.clock = max(b.clock, at)
-			continue
-		}
-		i := b.rng.IntN(len(can) + len(due))
-		if i < len(can) {
-			return can[i]
-		}
-		i = due[i-len(can)]
-		a := b.armed[i]
-		b.armed = slices.Delete(b.armed, i, i+1)
-		v := &vthread{td: a.c.td, callout: true}
-		b.spawn(v, func() {
-			if a.c.begin(a.n) {
-				a.c.fire()
-			}
-		})
-		return v
-	}
-}
-
-// deadline returns the earliest instant after now at which something happens.
-func (b *baton) deadline() (at time.Duration, ok bool) {
-	at = Forever
-	for _, v := range b.threads {
-		if v.parked && !v.woken && v.until > b.clock {
-			at = min(at, v.until)
-		}
-	}
-	for _, a := range b.armed {
-		if a.at > b.clock {
-			at = min(at, a.at)
-		}
-	}
-	return at, at != Forever
-}
-
-func (b *baton) deadlock() error {
-	err := &DeadlockError{}
-	for _, v := range b.threads {
-		s := Sleeper{Thread: v.td.Name}
-		if v.blocked != nil {
-			s.On = b.name(v.blocked)
-		} else if wc := v.td.wchan.Load(); wc != nil {
-			s.On = wc.Name
-		}
-		err.Sleepers = append(err.Sleepers, s)
-	}
-	slices.SortFunc(err.Sleepers, func(a, b Sleeper) int { return strings.Compare(a.Thread, b.Thread) })
-	return err
-}
-
-func (b *baton) name(obj any) string {
-	name := ""
-	switch o := obj.(type) {
-	case *Token:
-		name = o.Name
-	case *Mutex:
-		name = o.Name
-	case *WaitChan:
-		name = o.Name
-	case *CPU:
-		return fmt.Sprintf("cpu%d", o.id)
-	}
-	if name == "" {
-		n, ok := b.objects[obj]
-		if !ok {
-			n = len(b.objects)
-			b.objects[obj] = n
-		}
-		name = fmt.Sprintf("%T%d", obj, n)
-	}
-	return name
-}
-
-func (b *baton) step(td *Thread, at Point, obj any) {
-	b.points[at] = true
-	v := b.of[td]
-	if v == nil {
-		return // attached, before anything runs
-	}
-	b.trace = append(b.trace, fmt.Sprintf("%s %s %s", td.Name, at, b.name(obj)))
-	b.yield(v)
-}
-
-func (b *baton) block(td *Thread, obj any) {
-	v := b.of[td]
-	v.blocked = obj
-	b.yield(v)
-}
-
-func (b *baton) free(td *Thread, obj any) {
-	for _, v := range b.threads {
-		if v.blocked == obj {
-			v.blocked = nil
-		}
-	}
-}
-
-func (b *baton) park(td *Thread, until time.Duration) bool {
-	v := b.of[td]
-	v.parked, v.until = true, until
-	if !v.woken {
-		b.yield(v)
-	}
-	woken := v.woken
-	v.parked, v.woken = false, false
-	return woken
-}
-
-func (b *baton) unpark(td, sleeper *Thread)   { b.of[sleeper].woken = true }
-func (b *baton) now(td *Thread) time.Duration { return b.clock }
-
-func (b *baton) arm(td *Thread, c *Callout, n uint64, at time.Duration) {
-	b.armed = append(b.armed, vcallout{c, n, at})
-}
-
-func (b *baton) disarm(td *Thread, c *Callout, n uint64) {
-	b.armed = slices.DeleteFunc(b.armed, func(a vcallout) bool { return a.c == c && a.n == n })
-}
 
 // explore runs a program under n seeds, and returns for each the error of Run.
 // The program starts threads; check looks at what they left.
 func explore(t *testing.T, n int, ncpu int, program func(m *Machine) (check func() error)) (errs []error) {
 	t.Helper()
 	for seed := range uint64(n) {
-		m := newBaton(ncpu, seed)
+		m := Virtual(ncpu, sched.NewRandom(seed))
 		check := program(m)
 		err := m.Run()
 		if err == nil && check != nil {
@@ -294,7 +24,7 @@ func explore(t *testing.T, n int, ncpu int, program func(m *Machine) (check func
 			err = fmt.Errorf("seed %d: %w", seed, err)
 			errs = append(errs, err)
 		}
-		m.vm.(*baton).abandon()
+		m.Abandon()
 	}
 	return errs
 }
@@ -352,12 +82,13 @@ func passages() []passage {
 // TestPoints: each primitive passes its point before it acts.
 func TestPoints(t *testing.T) {
 	for _, c := range passages() {
-		m := newBaton(2, 1)
-		b := m.vm.(*baton)
+		m := Virtual(2, sched.NewRandom(1))
+		points := map[Point]bool{}
+		m.vm.(*virtual).trace = func(t *vthread) { points[t.at] = true }
 		var got []Point
 		m.Go("a", 0, func(td *Thread) {
 			c.f(td)
-			for p := range b.points {
+			for p := range points {
 				got = append(got, p)
 			}
 		})
@@ -369,7 +100,7 @@ func TestPoints(t *testing.T) {
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%s passes the points %v, want %v", c.primitive, got, c.want)
 		}
-		b.abandon()
+		m.Abandon()
 	}
 }
 
@@ -471,13 +202,13 @@ func seeds(n int) int {
 
 func TestVirtualReplays(t *testing.T) {
 	trace := func(seed uint64) string {
-		m := newBaton(2, seed)
-		defer m.vm.(*baton).abandon()
+		m := NewVirtual(2, seed)
+		defer m.Abandon()
 		mixture(m)
 		if err := m.Run(); err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
-		return strings.Join(m.vm.(*baton).trace, "\n")
+		return strings.Join(m.Trace(), "\n")
 	}
 	different := map[string]bool{}
 	for seed := range uint64(20) {
@@ -637,7 +368,7 @@ func TestVirtualCallout(t *testing.T) {
 		})
 		m.Go("a", 0, func(td *Thread) {
 			c.Reset(td, 1)
-			for td.Now() == 0 && td.m.vm.(*baton).steps < 40 {
+			for td.Now() == 0 && td.m.vm.(*virtual).steps < 40 {
 				c.Running(td)
 			}
 			if c.Stop(td) {
@@ -671,8 +402,8 @@ func TestVirtualCallout(t *testing.T) {
 
 // TestVirtualStepLimit: a livelock ends as a finding.
 func TestVirtualStepLimit(t *testing.T) {
-	m := newBaton(1, 1)
-	defer m.vm.(*baton).abandon()
+	m := Virtual(1, sched.NewRandom(1))
+	defer m.Abandon()
 	m.Go("spinner", 0, func(td *Thread) {
 		for u := new(Uint32); u.Load(td) == 0; {
 		}

@@ -1,0 +1,358 @@
+package machine
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/kqlab/kqlab/model/machine/sched"
+)
+
+// Virtual returns a machine with ncpu CPUs of whose threads one runs at a time:
+// at every point of the machine s decides which goes on, and so how much time
+// passes, which is virtual. With the same decisions the same program makes the
+// same execution. It panics if ncpu < 1.
+//
+// One machine makes one execution, between Begin of the scheduler, which is the
+// caller's to call, and [Machine.Abandon]. Threads started by Go begin to run in
+// Run, on the goroutine that calls it. One that calls Attach is outside of all
+// this: what it does between two Runs nobody comes between, and it must not
+// block.
+//
+// A thread that loops without coming by a point hangs the machine; one that
+// comes by points for ever is ended by Run, see [LivelockError].
+func Virtual(ncpu int, s sched.Scheduler) *Machine {
+	m := Native(ncpu)
+	m.vm = &virtual{m: m, s: s}
+	for _, c := range m.cpus {
+		c.attn.Or(closer)
+	}
+	return m
+}
+
+// A virtual machine is the vm that asks a scheduler.
+type virtual struct {
+	m       *Machine
+	s       sched.Scheduler
+	threads []*vthread // not ended, by id
+	ids     int        // given out; 0 is the clock's
+	going   int        // threads of Go that have not ended
+	clock   time.Duration
+	steps   int
+	next    *vthread // who goes on when the one that runs has stopped
+	failed  error
+	dying   bool // threads are being abandoned
+	objects map[any]int
+	trace   func(t *vthread) // told of each point, if not nil
+
+	can   []int // scratch of pick
+	cands []*vthread
+}
+
+// A vthread is a thread as the virtual machine sees it, or the next run of a
+// callout that is armed.
+type vthread struct {
+	id      int
+	td      *Thread
+	co      *coroutine // nil before it has begun
+	f       func()
+	blocked any           // what it waits for; nil if nothing
+	parked  bool          // asleep
+	woken   bool          // and woken, or will be when it goes to sleep
+	until   time.Duration // asleep, or armed
+	armed   uint64        // of a callout: the number of the arming; 0 if it has begun
+	callout *Callout
+	at      Point // what it will do when it goes on
+	obj     any
+}
+
+// mostSteps makes an execution without end a finding. A script of some dozens of
+// operations takes some thousands.
+const mostSteps = 1_000_000
+
+// A LivelockError says that threads of a virtual machine came by points without
+// an end.
+type LivelockError struct{ Steps int }
+
+func (e *LivelockError) Error() string {
+	return fmt.Sprintf("livelock: no end after %d points", e.Steps)
+}
+
+// start implements vm.
+func (v *virtual) start(td *Thread, f func(td *Thread)) {
+	v.going++
+	v.add(&vthread{td: td, f: func() {
+		f(td)
+		td.Detach()
+		v.going--
+	}})
+}
+
+// add makes a thread known, with the next number.
+func (v *virtual) add(t *vthread) {
+	v.ids++
+	t.id = v.ids
+	if t.armed == 0 {
+		t.td.virtual = t
+	}
+	v.threads = append(v.threads, t)
+}
+
+// run implements vm: it lets threads run until all those of Go have ended, or
+// nothing can run any more.
+func (v *virtual) run() error {
+	for v.going > 0 && v.failed == nil {
+		t := v.next
+		if v.next = nil; t == nil {
+			t = v.pick(nil)
+		}
+		switch {
+		case t != nil:
+			v.resume(t)
+		case v.failed == nil:
+			return v.deadlock()
+		}
+	}
+	return v.failed
+}
+
+// resume lets a thread run until it stops.
+func (v *virtual) resume(t *vthread) {
+	if t.co == nil {
+		if t.armed != 0 {
+			n := t.armed
+			t.armed = 0
+			t.td.virtual = t
+			t.f = func() {
+				if t.callout.begin(n) {
+					t.callout.fire()
+				}
+			}
+		}
+		t.co = start(t.f)
+	}
+	t.co.resume()
+	if t.co.done {
+		t.co.free()
+		v.end(t)
+	}
+}
+
+func (v *virtual) end(t *vthread) {
+	if t.td.virtual == t {
+		t.td.virtual = nil
+	}
+	v.threads = slices.DeleteFunc(v.threads, func(o *vthread) bool { return o == t })
+}
+
+// pick decides who goes on, t having come to a point or nobody. Nil is nobody:
+// all threads are asleep, or the execution has no end.
+func (v *virtual) pick(t *vthread) *vthread {
+	for {
+		if v.steps++; v.steps > mostSteps {
+			v.failed = &LivelockError{mostSteps}
+			return nil
+		}
+		at, current := v.candidates(t)
+		can, cands := v.can, v.cands
+		if at == Forever {
+			can, cands, current = can[1:], cands[1:], current-1
+		}
+		i := 0
+		switch len(can) {
+		case 0:
+			return nil
+		case 1:
+		default:
+			i = v.s.Next(can, max(current, -1), v)
+		}
+		if cands[i] != nil {
+			return cands[i]
+		}
+		v.clock = at
+	}
+}
+
+// candidates lists who can go on, the clock first, and says when the clock would
+// stop next and at which place in the list t is, -1 if at none.
+func (v *virtual) candidates(t *vthread) (at time.Duration, current int) {
+	at, current = Forever, -1
+	v.can, v.cands = append(v.can[:0], sched.Clock), append(v.cands[:0], nil)
+	for _, o := range v.threads {
+		switch {
+		case o.blocked != nil || o.armed != 0 && o.td.virtual != nil:
+			continue // waits for a lock, or for the end of the callout's run before
+		case (o.armed != 0 || o.parked && !o.woken) && o.until > v.clock:
+			at = min(at, o.until)
+			continue
+		}
+		if o == t {
+			current = len(v.can)
+		}
+		v.can, v.cands = append(v.can, o.id), append(v.cands, o)
+	}
+	return at, current
+}
+
+// stop is where a thread lets the scheduler decide, and comes back when it is to
+// go on.
+func (v *virtual) stop(t *vthread) {
+	if v.next = v.pick(t); v.next == t {
+		v.next = nil
+		return
+	}
+	t.co.yield(struct{}{})
+	if v.dying {
+		panic(abandoned{})
+	}
+}
+
+// step implements stops.
+func (v *virtual) step(td *Thread, at Point, obj any) {
+	t := td.virtual
+	if t == nil || v.dying {
+		return // attached, or on its way out
+	}
+	if t.at, t.obj = at, obj; v.trace != nil {
+		v.trace(t)
+	}
+	v.stop(t)
+}
+
+// block implements vm.
+func (v *virtual) block(td *Thread, obj any) {
+	t := td.virtual
+	switch {
+	case v.dying:
+		panic(abandoned{})
+	case t == nil:
+		panic("machine: " + td.Name + " is attached to a virtual machine, and must not wait for " + v.name(obj))
+	}
+	t.blocked, t.obj = obj, obj
+	v.stop(t)
+}
+
+// free implements vm.
+func (v *virtual) free(td *Thread, obj any) {
+	for _, t := range v.threads {
+		if t.blocked == obj {
+			t.blocked = nil
+		}
+	}
+}
+
+// park implements vm.
+func (v *virtual) park(td *Thread, until time.Duration) bool {
+	t := td.virtual
+	switch {
+	case v.dying:
+		panic(abandoned{})
+	case t == nil:
+		panic("machine: " + td.Name + " is attached to a virtual machine, and must not sleep")
+	}
+	t.parked, t.until, t.obj = true, until, nil
+	if !t.woken {
+		v.stop(t)
+	}
+	woken := t.woken
+	t.parked, t.woken = false, false
+	return woken
+}
+
+// unpark implements vm.
+func (v *virtual) unpark(td, sleeper *Thread) {
+	if t := sleeper.virtual; t != nil { // else it has been abandoned
+		t.woken = true
+	}
+}
+
+// now implements vm.
+func (v *virtual) now(td *Thread) time.Duration { return v.clock }
+
+// arm implements vm.
+func (v *virtual) arm(td *Thread, c *Callout, n uint64, at time.Duration) {
+	v.add(&vthread{td: c.td, callout: c, armed: n, until: at})
+}
+
+// disarm implements vm.
+func (v *virtual) disarm(td *Thread, c *Callout, n uint64) {
+	v.threads = slices.DeleteFunc(v.threads, func(t *vthread) bool { return t.callout == c && t.armed == n })
+}
+
+// abandon implements vm: it ends all threads where they are.
+func (v *virtual) abandon() {
+	v.dying = true
+	for len(v.threads) > 0 {
+		t := v.threads[len(v.threads)-1]
+		for t.co != nil && !t.co.done {
+			t.co.quiet = true
+			t.co.resume()
+		}
+		if t.co != nil {
+			t.co.free()
+		}
+		v.end(t)
+	}
+	v.going = 0
+}
+
+// deadlock says who waits for what.
+func (v *virtual) deadlock() error {
+	err := &DeadlockError{}
+	for _, t := range v.threads {
+		s := Sleeper{Thread: t.td.Name}
+		if t.blocked != nil {
+			s.On = v.name(t.blocked)
+		} else if wc := t.td.wchan.Load(); wc != nil {
+			s.On = wc.Name
+		}
+		err.Sleepers = append(err.Sleepers, s)
+	}
+	slices.SortFunc(err.Sleepers, byName)
+	return err
+}
+
+// Pending implements [sched.View].
+func (v *virtual) Pending(thread int) sched.Op {
+	for _, t := range v.threads {
+		if t.id == thread {
+			return sched.Op{Point: uint8(t.at), Object: v.number(t.obj), Reads: t.at == PointLoad}
+		}
+	}
+	return sched.Op{}
+}
+
+// number numbers objects as they are met.
+func (v *virtual) number(obj any) int {
+	if obj == nil {
+		return 0
+	}
+	n, ok := v.objects[obj]
+	if !ok {
+		if v.objects == nil {
+			v.objects = map[any]int{}
+		}
+		n = len(v.objects) + 1
+		v.objects[obj] = n
+	}
+	return n
+}
+
+// name is what a report calls an object.
+func (v *virtual) name(obj any) string {
+	name := ""
+	switch o := obj.(type) {
+	case *Token:
+		name = o.Name
+	case *Mutex:
+		name = o.Name
+	case *WaitChan:
+		name = o.Name
+	case *CPU:
+		return fmt.Sprintf("cpu%d", o.id)
+	}
+	if name == "" {
+		return fmt.Sprintf("%T %d", obj, v.number(obj))
+	}
+	return name
+}
