@@ -13,6 +13,7 @@ import (
 	"github.com/kqlab/kqlab/model/device"
 	"github.com/kqlab/kqlab/model/kqueue"
 	"github.com/kqlab/kqlab/model/machine"
+	"github.com/kqlab/kqlab/model/machine/sched"
 	"github.com/kqlab/kqlab/model/proc"
 )
 
@@ -33,6 +34,12 @@ type Options struct {
 	// Clock tells the instants of the history; nil counts turns, which is
 	// cheapest, or under the race detector nanoseconds.
 	Clock linearizability.Clock
+
+	// Scheduler, if not nil, has the script carried out on a virtual machine,
+	// on which it decides who goes on at each point from the moment at which
+	// the threads begin. Its Begin has been called. Deadline, Perturb, Round and
+	// Clock mean nothing there: an execution without an end is a finding.
+	Scheduler sched.Scheduler
 }
 
 // A Report says what came of a run.
@@ -64,6 +71,7 @@ const (
 	noPanic     = "no panic"
 	noHang      = "an end of every call"
 	noDeadlock  = "no deadlock"
+	noLivelock  = "no livelock"
 	noLostWake  = "no lost wakeup"
 	wakingClose = "a close that wakes"
 )
@@ -86,7 +94,11 @@ func Run(s *script.Script, o Options) *Report {
 	if o.Deadline == 0 {
 		o.Deadline = 10 * time.Second
 	}
-	r := &run{s: s, o: o, m: machine.Native(script.MaxCPU + 1), broken: make(chan struct{})}
+	r := &run{s: s, o: o, broken: make(chan struct{})}
+	if o.Scheduler != nil {
+		return r.virtually()
+	}
+	r.m = machine.Native(script.MaxCPU + 1)
 	if o.Clock == nil {
 		r.memory = memories.Get().(*memory)
 	} else {
@@ -95,10 +107,7 @@ func Run(s *script.Script, o Options) *Report {
 	if o.Perturb > 0 {
 		r.m.Perturb(s.Seed+o.Round<<32, o.Perturb)
 	}
-	r.n.Store(0)
-	r.k = kqueue.New(r.m, o.New(r.m))
-	device.Install(r.k)
-	r.p = proc.New(r.k)
+	r.boot()
 	report := &Report{Script: s, Strategy: o.Strategy, Perturb: o.Perturb}
 	if r.wait() && r.history != nil {
 		report.History = r.history
@@ -113,6 +122,14 @@ func Run(s *script.Script, o Options) *Report {
 		report.verify()
 	}
 	return report
+}
+
+// boot makes a kernel and a process.
+func (r *run) boot() {
+	r.n.Store(0)
+	r.k = kqueue.New(r.m, r.o.New(r.m))
+	device.Install(r.k)
+	r.p = proc.New(r.k)
 }
 
 // wait has the script carried out, and reports whether that came to an end. A run
@@ -157,6 +174,7 @@ type run struct {
 	p *proc.Process
 
 	*memory
+	stage   *stage       // of a virtual machine
 	ready   atomic.Int32 // threads that have yet to come to the start
 	leave   atomic.Bool  // threads are to end after the call that they are in
 	finding atomic.Pointer[Finding]
@@ -176,6 +194,9 @@ func (r *run) failed() bool { return r.finding.Load() != nil }
 // caught is deferred in every thread of the run.
 func (r *run) caught(name string) {
 	if e := recover(); e != nil {
+		if machine.Abandoned(e) {
+			panic(e)
+		}
 		r.fail(noPanic, "%s: %v\n%s", name, e, debug.Stack())
 	}
 }
@@ -203,9 +224,15 @@ func (r *run) carryOut() {
 		r.start(&r.lanes[first+i])
 	}
 	if r.s.Periodic() {
-		defer time.AfterFunc(ticking, r.m.StopCallouts).Stop()
+		defer r.stopTicking()()
+	}
+	if r.stage != nil {
+		r.stage.up = true
 	}
 	asleep := r.quiet()
+	if r.stage != nil {
+		r.stage.up = false
+	}
 	if r.failed() {
 		return
 	}
@@ -228,7 +255,7 @@ func (r *run) start(l *lane) {
 	r.m.Go(l.name, l.cpu, func(td *machine.Thread) {
 		defer r.caught(l.name)
 		td.Listen(l.log)
-		for r.ready.Add(-1); r.ready.Load() > 0; {
+		for r.ready.Add(-1); r.ready.Load() > 0 && r.stage == nil; {
 			runtime.Gosched()
 		}
 		for i := range l.ops {
@@ -247,6 +274,11 @@ func (r *run) start(l *lane) {
 // quiet waits until nothing runs any more, and returns who is asleep then, or
 // nil.
 func (r *run) quiet() (asleep *machine.DeadlockError) {
-	errors.As(r.m.Run(), &asleep)
+	err := r.m.Run()
+	var endless *machine.LivelockError
+	if errors.As(err, &endless) {
+		r.fail(noLivelock, "%v%s", endless, r.running())
+	}
+	errors.As(err, &asleep)
 	return asleep
 }

@@ -46,6 +46,10 @@ func (c *coroutine) call() {
 // abandoned is what unwinds the stack of a thread that is not to go on.
 type abandoned struct{}
 
+// Abandoned reports whether a panic that was recovered is that of
+// [Machine.Abandon], which ends a thread: whoever recovers it panics again.
+func Abandoned(e any) bool { return e == any(abandoned{}) }
+
 // start takes a coroutine that will run f when it is resumed.
 func start(f func()) *coroutine {
 	c := coroutines.Get().(*coroutine)

@@ -1,0 +1,70 @@
+package fuzz
+
+import (
+	"time"
+
+	"github.com/kqlab/kqlab/fuzz/script"
+	"github.com/kqlab/kqlab/linearizability"
+	"github.com/kqlab/kqlab/model/machine"
+	"github.com/kqlab/kqlab/model/machine/sched"
+)
+
+// A stage is the scheduler of a run: setup and the end are played in one order,
+// and what the threads do between them as another decides.
+type stage struct {
+	sched.Scheduler
+	up bool
+}
+
+// Next implements [sched.Scheduler]. When nothing is to be decided the thread that
+// runs goes on, and the time passes when nobody else does.
+func (s *stage) Next(can []int, current int, v sched.View) int {
+	switch {
+	case s.up:
+		return s.Scheduler.Next(can, current, v)
+	case current >= 0:
+		return current
+	case can[0] == sched.Clock:
+		return 1
+	}
+	return 0
+}
+
+// virtually is Run on a virtual machine.
+func (r *run) virtually() *Report {
+	r.stage = &stage{Scheduler: r.o.Scheduler}
+	r.m = machine.Virtual(script.MaxCPU+1, r.stage)
+	turn := int64(0)
+	r.memory = &memory{rec: linearizability.NewRecorder(func() int64 { turn++; return turn })}
+	r.boot()
+	r.carryOut()
+	report := &Report{Script: r.s, Strategy: r.o.Strategy, History: r.history, Finding: r.finding.Load()}
+	if r.history == nil {
+		report.History = r.rec.History()
+	}
+	r.m.Abandon()
+	if report.Finding == nil {
+		report.verify()
+	}
+	return report
+}
+
+// stopTicking has periodic timers stop after a while, so that the machine comes
+// to rest, and returns what calls that off.
+func (r *run) stopTicking() (cancel func()) {
+	if r.stage == nil {
+		timer := time.AfterFunc(ticking, r.m.StopCallouts)
+		return func() { timer.Stop() }
+	}
+	c := &machine.WaitChan{Name: "the end of ticking"}
+	r.m.Go("stopper", 0, func(td *machine.Thread) {
+		td.Interlock(c)
+		td.Sleep(td.Now() + virtualTicking)
+		r.m.StopCallouts()
+	})
+	return func() {}
+}
+
+// virtualTicking is how long, on a clock that jumps from one expiry to the next,
+// timers may expire again and again: each costs some decisions.
+const virtualTicking = 200 * time.Microsecond
