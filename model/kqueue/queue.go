@@ -73,6 +73,14 @@ func move(td *machine.Thread, from, to *Place) {
 // enters nothing, waits for nothing and calls no filter. (KNOTE_ACTIVATE,
 // knote_enqueue, kqueue_wakeup)
 func Activate(td *machine.Thread, kn *Knote) {
+	if td.Virtual() {
+		kn.q.place.activate(td, kn)
+		return
+	}
+	activate(td, kn)
+}
+
+func activate(td *machine.Thread, kn *Knote) {
 	switch kn.link.arrive() {
 	case drop:
 		td.Stats.Dead++

@@ -32,7 +32,7 @@ func TestPerturb(t *testing.T) {
 		}
 	}
 	for p := range pointNames {
-		if !all[Point(p)] {
+		if !all[Point(p)] && Point(p) != PointVisit { // of a virtual machine only
 			t.Errorf("nobody is held up at %v", Point(p))
 		}
 	}

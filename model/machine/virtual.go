@@ -207,6 +207,17 @@ func (v *virtual) stop(t *vthread) {
 	}
 }
 
+// Virtual reports whether the thread is one of a virtual machine.
+func (td *Thread) Virtual() bool { return td.vm != nil }
+
+// Visit is a point of the kernel's own, on a virtual machine: td is inside of
+// something that obj stands for, and others may find it there.
+func (td *Thread) Visit(obj any) {
+	if td.vm != nil {
+		td.vm.step(td, PointVisit, obj)
+	}
+}
+
 // step implements stops.
 func (v *virtual) step(td *Thread, at Point, obj any) {
 	t := td.virtual

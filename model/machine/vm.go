@@ -26,11 +26,12 @@ const (
 	PointSleep
 	PointWakeup
 	PointCallout
+	PointVisit
 )
 
 var pointNames = [...]string{
 	"lock", "try-lock", "unlock", "migrate", "leave", "load", "store", "compare-and-swap", "add",
-	"push", "take", "interlock", "sleep", "wakeup", "callout",
+	"push", "take", "interlock", "sleep", "wakeup", "callout", "visit",
 }
 
 func (p Point) String() string { return pointNames[p] }
