@@ -127,7 +127,7 @@ func (kn *Knote) askSlow(td *machine.Thread, hint int64) bool {
 // fenced runs f under the mplock if the filter is not MP-safe.
 func (kn *Knote) fenced(td *machine.Thread, f func() bool) bool {
 	if kn.ops.slow() {
-		defer kn.place.lend(td)()
+		defer kn.lend(td)()
 	}
 	if !kn.ops.Unsafe {
 		return f()

@@ -7,71 +7,71 @@ import (
 	"github.com/kqlab/kqlab/model/machine"
 )
 
-// A Place is one domain. Every source and every queue points to one; two
-// objects share a domain if and only if the pointers are equal.
-//
-// On a virtual machine it watches over its domain: that two threads are in it at
-// once is a panic that names them. Without that a domain which excludes nobody
-// would go unnoticed there, since a thread is left only at points, and between
-// two of them are no halves that anybody could find torn.
-type Place struct {
+// A watched domain is one on a virtual machine: that two threads are in it at
+// once is a panic that names them. Without it a domain that excludes nobody would
+// go unnoticed there, since a thread is left only at points, and between two of
+// them are no halves that anybody could find torn. A native machine does without:
+// one more call at each entry would be felt.
+type watched struct {
 	Domain
-	in *machine.Thread // of a virtual machine: who is in the domain, and may touch what it guards
+	in *machine.Thread // who is in the domain, and may touch what it guards
 }
 
-// Enter brings td into the domain, see [Domain].
-func (p *Place) Enter(td *machine.Thread) {
-	p.Domain.Enter(td)
-	if td.Virtual() {
-		p.begin(td, "enters")
-		td.Visit(p)
+// watch has the domain of a place watched, if td is of a virtual machine. It is
+// called for each object that is placed.
+func (p *Place) watch(td *machine.Thread) {
+	if _, ok := p.Domain.(*watched); !ok && td.Virtual() {
+		p.Domain = &watched{Domain: p.Domain}
 	}
 }
 
-// Exit takes td out of the domain, see [Domain].
-func (p *Place) Exit(td *machine.Thread) {
-	if td.Virtual() {
-		p.in = nil
-	}
-	p.Domain.Exit(td)
+// Enter implements Domain.
+func (w *watched) Enter(td *machine.Thread) {
+	w.Domain.Enter(td)
+	w.begin(td, "enters")
+	td.Visit(w)
 }
 
-// Sleep leaves the domain and enters it again, see [Domain].
-func (p *Place) Sleep(td *machine.Thread, until time.Duration) error {
-	if !td.Virtual() {
-		return p.Domain.Sleep(td, until)
-	}
-	p.in = nil
-	err := p.Domain.Sleep(td, until)
-	p.begin(td, "has slept in")
-	td.Visit(p)
+// Exit implements Domain.
+func (w *watched) Exit(td *machine.Thread) {
+	w.in = nil
+	w.Domain.Exit(td)
+}
+
+// Sleep implements Domain.
+func (w *watched) Sleep(td *machine.Thread, until time.Duration) error {
+	w.in = nil
+	err := w.Domain.Sleep(td, until)
+	w.begin(td, "has slept in")
+	td.Visit(w)
 	return err
 }
 
 // begin notes that td is in the domain.
-func (p *Place) begin(td *machine.Thread, does string) {
-	if p.in != nil && p.in != td {
-		panic(fmt.Sprintf("kqueue: %s %s a domain that %s is in", td.Name, does, p.in.Name))
+func (w *watched) begin(td *machine.Thread, does string) {
+	if w.in != nil && w.in != td {
+		panic(fmt.Sprintf("kqueue: %s %s a domain that %s is in", td.Name, does, w.in.Name))
 	}
-	p.in = td
+	w.in = td
 }
 
 // activate is Activate on a virtual machine. Whoever does it is in the domain,
 // but has not come by Enter if it works off mail.
-func (p *Place) activate(td *machine.Thread, kn *Knote) {
-	was := p.in
-	p.begin(td, "activates a knote in")
-	td.Visit(p)
+func (w *watched) activate(td *machine.Thread, kn *Knote) {
+	was := w.in
+	w.begin(td, "activates a knote in")
+	td.Visit(w)
 	activate(td, kn)
-	p.in = was
+	w.in = was
 }
 
-// lend lets others in while td runs a filter that may lose the domain, and
+// lend lets others in while td runs a filter of kn that may lose the domain, and
 // returns what ends that.
-func (p *Place) lend(td *machine.Thread) (back func()) {
-	if !td.Virtual() {
+func (kn *Knote) lend(td *machine.Thread) (back func()) {
+	w, ok := kn.place.Domain.(*watched)
+	if !ok {
 		return func() {}
 	}
-	p.in = nil
-	return func() { p.begin(td, "comes back from a filter to") }
+	w.in = nil
+	return func() { w.begin(td, "comes back from a filter to") }
 }

@@ -38,6 +38,7 @@ type Queue struct {
 // changes are those of files, which may be nil.
 func (k *Kernel) NewQueue(td *machine.Thread, files Files) *Queue {
 	q := &Queue{k: k, files: files, place: k.strategy.Queue(td)}
+	q.place.watch(td)
 	q.src.init(k, q.place)
 	q.src.wait.Name = "knote of a kqueue"
 	q.waiters.Name = "kevent"
@@ -74,7 +75,7 @@ func move(td *machine.Thread, from, to *Place) {
 // knote_enqueue, kqueue_wakeup)
 func Activate(td *machine.Thread, kn *Knote) {
 	if td.Virtual() {
-		kn.q.place.activate(td, kn)
+		kn.q.place.Domain.(*watched).activate(td, kn)
 		return
 	}
 	activate(td, kn)

@@ -33,7 +33,10 @@ func (k *Kernel) NewSource(td *machine.Thread) *Source {
 
 // Init is NewSource for a source that is part of its owner, so that what an
 // event touches lies close together. s must be new.
-func (s *Source) Init(td *machine.Thread, k *Kernel) { s.init(k, k.strategy.Source(td)) }
+func (s *Source) Init(td *machine.Thread, k *Kernel) {
+	s.init(k, k.strategy.Source(td))
+	s.place.watch(td)
+}
 
 // InitSibling makes s, which is new, another source in the domain of of: two
 // lists, such as the readers and the writers of one pipe, over one state.

@@ -16,6 +16,10 @@ type Strategy interface {
 	Queue(td *machine.Thread) *Place
 }
 
+// A Place is one domain. Every source and every queue points to one; two
+// objects share a domain if and only if the pointers are equal.
+type Place struct{ Domain }
+
 // A Domain is a region that one thread at a time is in, and what being in it
 // costs. All methods are called by the core only.
 type Domain interface {
