@@ -1,6 +1,7 @@
 package fuzz
 
 import (
+	"slices"
 	"time"
 
 	"github.com/kqlab/kqlab/fuzz/script"
@@ -46,7 +47,17 @@ func (r *run) virtually() *Report {
 	if report.Finding == nil {
 		report.verify()
 	}
+	if kept, ok := r.o.Scheduler.(*sched.Recorded); ok && report.Finding != nil {
+		report.schedule(kept)
+	}
 	return report
+}
+
+// schedule makes the decisions of a failure a part of its script.
+func (r *Report) schedule(kept *sched.Recorded) {
+	s := *r.Script
+	s.Schedule = &script.Schedule{Strategy: r.Strategy, Decisions: slices.Clone(kept.Schedule)}
+	r.Script = &s
 }
 
 // stopTicking has periodic timers stop after a while, so that the machine comes

@@ -91,8 +91,17 @@ func (p *parser) read(line string) error {
 		}
 		p.s.Seed = n
 		return nil
-	case "setup", "thread":
+	case "setup", "thread", "schedule":
+		if p.s.Schedule != nil {
+			return p.wrong(at, "%s behind the schedule: want its decisions, and nothing after them", words[0])
+		}
+		if words[0] == "schedule" {
+			return p.schedule(line, at, words)
+		}
 		return p.section(line, at, words)
+	}
+	if p.s.Schedule != nil {
+		return p.decisions(line)
 	}
 	if p.in == nil {
 		return p.wrong(at, "%q before any section: want seed, setup or thread", words[0])
@@ -135,6 +144,37 @@ func (p *parser) section(line string, at int, words []string) error {
 	}
 	*list = append(*list, Thread{CPU: cpu})
 	p.in = &(*list)[len(*list)-1]
+	return nil
+}
+
+// schedule begins one.
+func (p *parser) schedule(line string, at int, words []string) error {
+	if len(p.s.Threads) == 0 {
+		return p.wrong(at, "a schedule before any thread: want it at the end of the script")
+	}
+	name, ok := "", false
+	if len(words) == 2 {
+		name, ok = strings.CutPrefix(words[1], "strategy=")
+	}
+	if !ok || name == "" {
+		return p.wrong(at+len(words[0]), "%q: want strategy= and a name, and no more", strings.Join(words[1:], " "))
+	}
+	p.s.Schedule = &Schedule{Strategy: name}
+	return nil
+}
+
+// decisions reads a line of them.
+func (p *parser) decisions(line string) error {
+	rest := line
+	for _, w := range strings.Fields(line) {
+		at := len(line) - len(rest) + strings.Index(rest, w)
+		rest = line[at+len(w):]
+		n, err := strconv.ParseUint(w, 10, 8)
+		if err != nil {
+			return p.wrong(at, "decision %q: want a number from 0 to 255", w)
+		}
+		p.s.Schedule.Decisions = append(p.s.Schedule.Decisions, uint8(n))
+	}
 	return nil
 }
 

@@ -31,12 +31,19 @@
 // expire again and again do so for some milliseconds; then they stop, or nothing
 // would ever come to rest.
 //
+// A script may end with the schedule of one execution on a virtual machine, as the
+// numbers of the decisions taken:
+//
+//	schedule strategy=pcpu
+//	  0 2 1 1 0 2
+//
 // How long a finite wait is, and whatever else an operation leaves open, is
 // drawn from the seed.
 package script
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/kqlab/kqlab/model/event"
@@ -55,6 +62,8 @@ const (
 	MaxTimer   = 1000    // milliseconds of a timer
 	MinPeriod  = 20      // microseconds of a timer that expires again and again
 	maxText    = 1 << 20 // bytes of a script
+
+	decisionsInLine = 40
 )
 
 // A Script is a concurrent test.
@@ -63,6 +72,18 @@ type Script struct {
 	Seed    uint64
 	Setup   []Thread // carried out one after another, before
 	Threads []Thread // carried out at once
+
+	// Schedule is how the threads are to be scheduled, on a virtual machine,
+	// in an execution that is worth seeing again; nil if nothing is said.
+	Schedule *Schedule
+}
+
+// A Schedule is one execution of a script under one strategy: what was decided,
+// wherever several things were possible, from the moment at which the threads
+// began.
+type Schedule struct {
+	Strategy  string
+	Decisions []uint8
 }
 
 // A Thread is what one thread does, in this order.
@@ -123,6 +144,16 @@ func (s *Script) String() string {
 		fmt.Fprintf(&b, "\nthread cpu=%d\n", t.CPU)
 		for _, op := range t.Ops {
 			b.WriteString("  " + op.String() + "\n")
+		}
+	}
+	if s.Schedule != nil {
+		fmt.Fprintf(&b, "\nschedule strategy=%s\n", s.Schedule.Strategy)
+		for line := range slices.Chunk(s.Schedule.Decisions, decisionsInLine) {
+			b.WriteString(" ")
+			for _, d := range line {
+				fmt.Fprintf(&b, " %d", d)
+			}
+			b.WriteString("\n")
 		}
 	}
 	return b.String()

@@ -88,6 +88,12 @@ func TestParseErrors(t *testing.T) {
 		{"thread\n kevent 0: TIMER 1 ADD|ONESHOT fflags=SECONDS data=2", "want data of at most 1 here"},
 		{"thread\n close 1\x00", `s:2:9: character "\x00": want printable text`},
 		{"thread\n close 1 \xff", `character "\xff"`},
+		{"schedule strategy=pcpu", "s:1:1: a schedule before any thread"},
+		{"thread\nschedule pcpu", `s:2:9: "pcpu": want strategy= and a name`},
+		{"thread\nschedule strategy=a b", `want strategy= and a name`},
+		{"thread\nschedule strategy=a\n 0 1 256", `s:3:6: decision "256": want a number from 0 to 255`},
+		{"thread\nschedule strategy=a\n 0 1 x 1", `s:3:6: decision "x": want a number`},
+		{"thread\nschedule strategy=a\n 0\nthread", `s:4:1: thread behind the schedule`},
 		{strings.Repeat("#", 1<<20+1), "s:1:1: a script of 1048577 bytes"},
 	} {
 		s, err := script.Parse("s", tt.text)
@@ -194,4 +200,25 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("%q is written\n%s\nwhich is another: %s", text, s, diff)
 		}
 	})
+}
+
+// A schedule is read back as it was written, however long it is.
+func TestSchedule(t *testing.T) {
+	s, err := script.Parse("s", "thread\nclose 1\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{0, 1, 40, 41, 1000} {
+		s.Schedule = &script.Schedule{Strategy: "pcpu"}
+		for i := range n {
+			s.Schedule.Decisions = append(s.Schedule.Decisions, uint8(i*i))
+		}
+		back, err := script.Parse("s", s.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(s, back); diff != "" {
+			t.Errorf("%d decisions: %s", n, diff)
+		}
+	}
 }
