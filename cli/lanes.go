@@ -27,7 +27,8 @@ const (
 type lanes struct {
 	p          paint
 	n          int
-	width      int // of a column, without the space behind it
+	width      int  // of a column, without the space behind it
+	turns      bool // instants are not nanoseconds: they count what happened
 	head       []string
 	moments    []moment
 	open       []bool // by lane: a call is under way
@@ -52,7 +53,7 @@ const (
 )
 
 func newLanes(r *fuzz.Report, p paint) *lanes {
-	d := &lanes{p: p, n: len(r.Script.Threads)}
+	d := &lanes{p: p, n: len(r.Script.Threads), turns: r.Script.Schedule != nil}
 	d.width = (laneColumns-timeColumns)/d.n - 1
 	d.open = make([]bool, d.n)
 	for i, t := range r.Script.Threads {
@@ -97,7 +98,7 @@ func (d *lanes) join() {
 }
 
 func (d *lanes) print(w io.Writer) {
-	line := fmt.Sprintf("%*s", timeColumns-2, "µs")
+	line := fmt.Sprintf("%*s", timeColumns-2, d.unit())
 	for i, h := range d.head {
 		line += "  "
 		if i > 0 {
@@ -110,6 +111,20 @@ func (d *lanes) print(w io.Writer) {
 	for _, m := range d.moments {
 		d.moment(w, m)
 	}
+}
+
+func (d *lanes) unit() string {
+	if d.turns {
+		return "turn"
+	}
+	return "µs"
+}
+
+func (d *lanes) instant(at int64) string {
+	if d.turns {
+		return fmt.Sprint(at)
+	}
+	return fmt.Sprintf("%.1f", float64(at)/1000)
 }
 
 // moment prints one, in as many rows as its text needs.
@@ -129,7 +144,7 @@ func (d *lanes) moment(w io.Writer, m moment) {
 	for row, text := range wrapHard(m.text, d.width-2) {
 		line := strings.Repeat(" ", timeColumns)
 		if row == 0 {
-			line = d.p.dim(fmt.Sprintf("%*.1f  ", timeColumns-2, float64(m.at)/1000))
+			line = d.p.dim(fmt.Sprintf("%*s  ", timeColumns-2, d.instant(m.at)))
 		}
 		for i := range d.n {
 			pad := d.width

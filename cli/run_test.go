@@ -53,7 +53,7 @@ func TestRunShowsLanes(t *testing.T) {
 
 // Whatever is in a script, the lanes are aligned and fit a terminal.
 func TestRunFitsTheTerminal(t *testing.T) {
-	names, err := filepath.Glob(filepath.Join("..", "fuzz", "testdata", "scripts", "*.kq"))
+	names, err := filepath.Glob(filepath.Join("..", "fuzz", "testdata", "scenarios", "*.kq"))
 	if err != nil || len(names) == 0 {
 		t.Fatalf("no scripts: %v", err)
 	}

@@ -16,9 +16,9 @@ import (
 // corpus returns the scripts of testdata by name.
 func corpus(t testing.TB) map[string]*script.Script {
 	t.Helper()
-	names, err := filepath.Glob("testdata/scripts/*.kq")
+	names, err := filepath.Glob("testdata/scenarios/*.kq")
 	if err != nil || len(names) < 12 {
-		t.Fatalf("%d scripts in testdata/scripts, %v: want 12 at least", len(names), err)
+		t.Fatalf("%d scripts in testdata/scenarios, %v: want 12 at least", len(names), err)
 	}
 	all := map[string]*script.Script{}
 	for _, name := range names {
