@@ -17,12 +17,22 @@ type memory struct {
 	rec   *linearizability.Recorder
 	lanes [2*script.MaxThreads + 1]lane // of setup, the threads, and the audit
 	n     atomic.Int32                  // those that are in use, the first ones
+	turn  int64                         // of the clock of a virtual machine
 }
 
 // used returns the lanes that are in use.
 func (m *memory) used() []lane { return m.lanes[:m.n.Load()] }
 
-var memories = sync.Pool{New: func() any { return &memory{rec: linearizability.NewRecorder(nil)} }}
+// memories are those of runs that are over: of native machines, and of virtual
+// ones, where nobody else runs while a turn is counted.
+var (
+	memories        = sync.Pool{New: func() any { return &memory{rec: linearizability.NewRecorder(nil)} }}
+	virtualMemories = sync.Pool{New: func() any {
+		m := &memory{}
+		m.rec = linearizability.NewRecorder(func() int64 { m.turn++; return m.turn })
+		return m
+	}}
+)
 
 // A lane is one thread. The thread alone writes its log; others read what the
 // two counts say is there, and so can tell how far a thread came that hangs.

@@ -68,22 +68,26 @@ func (r *run) audit(queues map[int]bool) {
 
 // end closes everything, queues first, and sees that everybody leaves.
 func (r *run) end() {
-	top := script.MaxFD + 1
+	made, top := 0, 0 // descriptors; and one more than the highest that dup2 makes
 	var waiters []*lane
 	for i := range r.used() {
 		l := &r.lanes[i]
 		for _, op := range l.ops {
 			switch op.Call {
 			case event.Kqueue, event.MakeProbe, event.Dup:
-				top++
+				made++
 			case event.MakePipe:
-				top += 2
+				made += 2
+			case event.Dup2:
+				made++
+				top = max(top, op.To+1)
 			}
 		}
 		if l.ended.Load() < l.begun.Load() {
 			waiters = append(waiters, l)
 		}
 	}
+	top = max(top, made)
 	r.leave.Store(true)
 	r.m.Go("closer", 0, func(td *machine.Thread) {
 		defer r.caught("closer")

@@ -72,6 +72,7 @@ const (
 	noHang      = "an end of every call"
 	noDeadlock  = "no deadlock"
 	noLivelock  = "no livelock"
+	oneInside   = "one thread in a domain"
 	noLostWake  = "no lost wakeup"
 	wakingClose = "a close that wakes"
 )
@@ -80,6 +81,7 @@ const (
 // checks it. It looks for
 //
 //   - a panic, and an end within the deadline: what runs then is left behind;
+//   - on a virtual machine two threads in one domain;
 //   - a deadlock: when nothing runs any more only those may be asleep who wait
 //     in kevent for as long as it takes;
 //   - a lost wakeup: a queue whose waiters are asleep then must have no event,
@@ -196,6 +198,10 @@ func (r *run) caught(name string) {
 	if e := recover(); e != nil {
 		if machine.Abandoned(e) {
 			panic(e)
+		}
+		if two, ok := e.(*kqueue.OverlapError); ok {
+			r.fail(oneInside, "%v", two)
+			return
 		}
 		r.fail(noPanic, "%s: %v\n%s", name, e, debug.Stack())
 	}

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/kqlab/kqlab/fuzz/script"
-	"github.com/kqlab/kqlab/linearizability"
 	"github.com/kqlab/kqlab/model/machine"
 	"github.com/kqlab/kqlab/model/machine/sched"
 )
@@ -31,12 +30,19 @@ func (s *stage) Next(can []int, current int, v sched.View) int {
 	return 0
 }
 
+// Forced implements [sched.Observer].
+func (s *stage) Forced(thread int, v sched.View) {
+	if o, ok := s.Scheduler.(sched.Observer); ok && s.up {
+		o.Forced(thread, v)
+	}
+}
+
 // virtually is Run on a virtual machine.
 func (r *run) virtually() *Report {
 	r.stage = &stage{Scheduler: r.o.Scheduler}
 	r.m = machine.Virtual(script.MaxCPU+1, r.stage)
-	turn := int64(0)
-	r.memory = &memory{rec: linearizability.NewRecorder(func() int64 { turn++; return turn })}
+	r.memory = virtualMemories.Get().(*memory)
+	r.turn = 0
 	r.boot()
 	r.carryOut()
 	report := &Report{Script: r.s, Strategy: r.o.Strategy, History: r.history, Finding: r.finding.Load()}
@@ -44,6 +50,8 @@ func (r *run) virtually() *Report {
 		report.History = r.rec.History()
 	}
 	r.m.Abandon()
+	r.rec.Reset()
+	virtualMemories.Put(r.memory)
 	if report.Finding == nil {
 		report.verify()
 	}

@@ -7,8 +7,19 @@ import (
 	"github.com/kqlab/kqlab/model/machine"
 )
 
+// An OverlapError says that two threads are in one domain. On a virtual machine it
+// is what a thread panics with; a native one does not notice.
+type OverlapError struct {
+	Thread, Does string // who came, and what it does
+	In           string // who was there
+}
+
+func (e *OverlapError) Error() string {
+	return fmt.Sprintf("%s %s a domain that %s is in", e.Thread, e.Does, e.In)
+}
+
 // A watched domain is one on a virtual machine: that two threads are in it at
-// once is a panic that names them. Without it a domain that excludes nobody would
+// once is an [OverlapError]. Without it a domain that excludes nobody would
 // go unnoticed there, since a thread is left only at points, and between two of
 // them are no halves that anybody could find torn. A native machine does without:
 // one more call at each entry would be felt.
@@ -50,7 +61,7 @@ func (w *watched) Sleep(td *machine.Thread, until time.Duration) error {
 // begin notes that td is in the domain.
 func (w *watched) begin(td *machine.Thread, does string) {
 	if w.in != nil && w.in != td {
-		panic(fmt.Sprintf("kqueue: %s %s a domain that %s is in", td.Name, does, w.in.Name))
+		panic(&OverlapError{td.Name, does, w.in.Name})
 	}
 	w.in = td
 }

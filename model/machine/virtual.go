@@ -23,7 +23,8 @@ import (
 // comes by points for ever is ended by Run, see [LivelockError].
 func Virtual(ncpu int, s sched.Scheduler) *Machine {
 	m := Native(ncpu)
-	m.vm = &virtual{m: m, s: s}
+	observer, _ := s.(sched.Observer)
+	m.vm = &virtual{m: m, s: s, observer: observer}
 	for _, c := range m.cpus {
 		c.attn.Or(closer)
 	}
@@ -32,18 +33,19 @@ func Virtual(ncpu int, s sched.Scheduler) *Machine {
 
 // A virtual machine is the vm that asks a scheduler.
 type virtual struct {
-	m       *Machine
-	s       sched.Scheduler
-	threads []*vthread // not ended, by id
-	ids     int        // given out; 0 is the clock's
-	going   int        // threads of Go that have not ended
-	clock   time.Duration
-	steps   int
-	next    *vthread // who goes on when the one that runs has stopped
-	failed  error
-	dying   bool // threads are being abandoned
-	objects map[any]int
-	trace   func(t *vthread) // told of each point, if not nil
+	m        *Machine
+	s        sched.Scheduler
+	observer sched.Observer // s, if it is one
+	threads  []*vthread     // not ended, by id
+	ids      int            // given out; 0 is the clock's
+	going    int            // threads of Go that have not ended
+	clock    time.Duration
+	steps    int
+	next     *vthread // who goes on when the one that runs has stopped
+	failed   error
+	dying    bool // threads are being abandoned
+	objects  map[any]int
+	trace    func(t *vthread) // told of each point, if not nil
 
 	can   []int // scratch of pick
 	cands []*vthread
@@ -163,6 +165,9 @@ func (v *virtual) pick(t *vthread) *vthread {
 		case 0:
 			return nil
 		case 1:
+			if v.observer != nil {
+				v.observer.Forced(can[0], v)
+			}
 		default:
 			i = v.s.Next(can, max(current, -1), v)
 		}

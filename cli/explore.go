@@ -1,0 +1,271 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kqlab/kqlab/fuzz"
+	"github.com/kqlab/kqlab/fuzz/script"
+	"github.com/kqlab/kqlab/model/machine/sched"
+	"github.com/kqlab/kqlab/strategies"
+)
+
+const (
+	generated = "generated" // in place of a scenario: drawn scripts
+	standard  = "standard"  // the scenario that is explored if none is named
+
+	// Of a drawn script so many executions are made before the next is drawn;
+	// of a scenario so many by one worker in a row.
+	eachDrawn, eachKept = 5, 100
+)
+
+// exploreFlags are the flags of explore.
+type exploreFlags struct {
+	strategies []string
+	scheduler  string
+	scenario   string
+	schedules  int
+	exhaust    bool
+	workers    int
+	seed       uint64
+	out        string
+	format     string
+}
+
+func (a *app) exploreVerb() *cobra.Command {
+	var f exploreFlags
+	cmd := &cobra.Command{
+		Use:   "explore",
+		Short: "try interleavings of a scenario one by one, on a virtual machine",
+		Long: `Explore carries a scenario out on a virtual machine, in one execution after another:
+one thread runs at a time, and at each point of the machine (a lock, an atomic, a
+wakeup, ...) a scheduler decides which. So a rare interleaving is as near as any
+other, and what is found replays. Each history is held against the specification;
+a deadlock, a lost wakeup, a livelock, a panic, or two threads in one domain is a
+finding too.
+
+Scenarios are kept scripts, those that list prints, or a file; "generated" draws
+scripts, as check does. Schedulers: ` + strings.Join(sched.Names(), ", ") + `;
+those after urw make every execution that they know of once, and say "complete"
+when there is none left, see --exhaust.
+
+What fails is saved, with its schedule: the verb replay shows the same execution.
+All this is in one process, which a strategy may end, or hang by waiting for
+something that the machine does not know.
+
+Exit status: 0 no finding; 1 a strategy is wrong; 2 bad usage; 130 interrupted.`,
+		Example: a.examples(
+			"explore                                                 the scenario standard",
+			"explore --scenario scan-against-delete --schedules 100000",
+			"explore --scenario two-sleepers-one-event --scheduler dfs:2 --exhaust",
+			"explore --scenario generated --scheduler pct:3 --strategies pcpu",
+			"explore --strategies none                               a control"),
+		Args: noArgs,
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		verb := cmd.CommandPath()
+		if err := checkFormat(cmd, f.format, formatTable, formatJSON); err != nil {
+			return err
+		}
+		switch {
+		case f.schedules < 1 || f.schedules > 1e12:
+			return usage(verb, "--schedules %d: want 1 to 1000000000000", f.schedules)
+		case f.workers < 1 || f.workers > 1000:
+			return usage(verb, "--workers %d: want 1 to 1000", f.workers)
+		}
+		if _, err := sched.New(f.scheduler, f.seed); err != nil {
+			return usage(verb, "--scheduler: %v", err)
+		}
+		entries, err := a.find(verb, given(cmd, "strategies", f.strategies))
+		if err != nil {
+			return err
+		}
+		scripts, err := f.scripts(verb)
+		if err != nil {
+			return err
+		}
+		return a.explore(cmd.Context(), &f, entries, scripts)
+	}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	fs.StringSliceVar(&f.strategies, "strategies", nil, "strategies to explore, such as giant,pcpu; all if not given")
+	fs.StringVar(&f.scenario, "scenario", standard, "a scenario, the file of a script, or "+generated)
+	fs.StringVar(&f.scheduler, "scheduler", "random", "who decides: "+strings.Join(sched.Names(), ", "))
+	fs.IntVar(&f.schedules, "schedules", 10_000, "executions to make of each strategy")
+	fs.BoolVar(&f.exhaust, "exhaust", false, "make all executions that the scheduler knows of, however many")
+	fs.IntVar(&f.workers, "workers", 1, "executions that are made side by side; what is found does not depend on it")
+	fs.Uint64Var(&f.seed, "seed", 1, "of the scheduler, and of the first drawn script")
+	fs.StringVar(&f.out, "out", "failures", "folder for what is found")
+	fs.StringVar(&f.format, "format", formatTable, "table or json")
+	return cmd
+}
+
+// scripts returns what gives the scripts, nil for drawn ones.
+func (f *exploreFlags) scripts(verb string) (*script.Script, error) {
+	switch {
+	case f.scenario == generated:
+		return nil, nil
+	case slices.Contains(fuzz.Scenarios(), f.scenario):
+		return fuzz.Scenario(f.scenario)
+	}
+	if _, err := os.Stat(f.scenario); errors.Is(err, os.ErrNotExist) && filepath.Ext(f.scenario) == "" {
+		_, err := pick(verb, "scenario", []string{f.scenario}, append(fuzz.Scenarios(), generated), func(s string) string { return s })
+		return nil, err
+	}
+	return readScript(verb, f.scenario)
+}
+
+// exploration returns what explores a script, or drawn ones, under a strategy.
+func (f *exploreFlags) exploration(e strategies.Entry, s *script.Script) fuzz.Exploration {
+	x := fuzz.Exploration{
+		Options: fuzz.Options{New: e.New, Strategy: e.Name},
+		Workers: f.workers,
+		Scheduler: func(i int) sched.Scheduler {
+			c, err := sched.New(f.scheduler, f.seed+uint64(i))
+			if err != nil {
+				panic("cli: " + err.Error()) // it has been looked at
+			}
+			return c
+		},
+	}
+	if s == nil {
+		x.Script = func(i int) *script.Script { return fuzz.Drawn(f.seed, i) }
+		x.Each, x.Scripts = eachDrawn, (f.schedules+eachDrawn-1)/eachDrawn
+		return x
+	}
+	x.Script = func(int) *script.Script { return s }
+	x.Each, x.Scripts = eachKept, (f.schedules+eachKept-1)/eachKept
+	c, _ := sched.New(f.scheduler, f.seed)
+	if _, search := c.(sched.Search); search || f.exhaust {
+		// The executions of a search follow from each other.
+		x.Each, x.Scripts = f.schedules, 1
+		if f.exhaust {
+			x.Each = 1 << 60
+		}
+	}
+	return x
+}
+
+// An explored is what came of one strategy.
+type explored struct {
+	Strategy   string  `json:"strategy"`
+	Scenario   string  `json:"scenario"`
+	Scheduler  string  `json:"scheduler"`
+	Seed       uint64  `json:"seed"`
+	Correct    bool    `json:"correct"`
+	Complete   bool    `json:"complete,omitempty"`
+	Executions int     `json:"executions"`
+	Operations int     `json:"operations"`
+	Outcomes   int     `json:"outcomes"`
+	Searched   int     `json:"searched,omitempty"`
+	Undecided  int     `json:"undecided,omitempty"`
+	Seconds    float64 `json:"seconds"`
+	Finding    string  `json:"finding,omitempty"`
+	File       string  `json:"file,omitempty"`
+}
+
+// explore explores one strategy after another, and stops none for another's sake.
+func (a *app) explore(ctx context.Context, f *exploreFlags, entries []strategies.Entry, s *script.Script) error {
+	bar := newBar(a.stderr)
+	defer bar.clear()
+	var all []*explored
+	var wrong []*verdict
+	executions, took := 0, 0.0
+	for i, e := range entries {
+		x := f.exploration(e, s)
+		part := func(done int) float64 {
+			return (float64(i) + float64(done)/float64(max(1, x.Scripts))) / float64(len(entries))
+		}
+		x.Progress = func(known fuzz.Explored) {
+			bar.span(part(known.Scripts), part(known.Scripts), 0, fmt.Sprintf("%s, %s", e.Name, commas(known.Executions)))
+		}
+		begin := time.Now()
+		got := x.Explore(ctx)
+		one := &explored{
+			Strategy: e.Name, Scenario: f.scenario, Scheduler: f.scheduler, Seed: f.seed, Correct: got.Failure == nil, Complete: got.Complete,
+			Executions: got.Executions, Operations: got.Operations, Outcomes: got.Outcomes, Searched: got.Searched, Undecided: got.Undecided,
+			Seconds: time.Since(begin).Seconds(),
+		}
+		executions += one.Executions
+		took += one.Seconds
+		all = append(all, one)
+		if got.Failure != nil {
+			v, err := a.wrongExecution(got.Failure, f.out)
+			if err != nil {
+				return err
+			}
+			one.Finding, one.File = v.Finding, v.Files[0]
+			wrong = append(wrong, v)
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	bar.clear()
+	if f.format == formatJSON {
+		enc := json.NewEncoder(a.stdout)
+		for _, one := range all {
+			if err := enc.Encode(one); err != nil {
+				return err
+			}
+		}
+	} else {
+		printExplored(a.stdout, f, all, newPaint(a.stdout))
+		fmt.Fprintf(a.stdout, "%s executions/s\n", commas(int(float64(executions)/max(took, 1e-9))))
+	}
+	switch {
+	case wrong != nil:
+		return &wrongError{wrong}
+	case ctx.Err() != nil:
+		return errInterrupted
+	}
+	return nil
+}
+
+// wrongExecution saves an execution with a finding, and its picture if there is one.
+func (a *app) wrongExecution(r *fuzz.Report, folder string) (*verdict, error) {
+	name, err := r.Save(folder)
+	if err != nil {
+		return nil, fmt.Errorf("--out: the script cannot be saved: %w", err)
+	}
+	v := &verdict{Strategy: r.Strategy, Caught: byFinding, Finding: r.Finding.Error(), Files: []string{name}}
+	picture, err := drawn(name, r)
+	if picture != "" {
+		v.Files = append(v.Files, picture)
+	}
+	v.Again = fmt.Sprintf("%s replay %s", a.program, name)
+	return v, err
+}
+
+func printExplored(w io.Writer, f *exploreFlags, all []*explored, p paint) {
+	g := grid{{
+		left("strategy"), left("verdict"), right("executions"), right("operations"), right("outcomes"),
+		right("searched"), right("undecided"), right("seconds"), left(""),
+	}}
+	for _, one := range all {
+		word, complete := left("no finding"), ""
+		if word.paint = p.green; !one.Correct {
+			word = left("wrong")
+			word.paint = p.red
+		}
+		if one.Complete {
+			complete = "complete"
+		}
+		g = append(g, []cell{
+			left(one.Strategy), word, right(commas(one.Executions)), right(commas(one.Operations)), right(commas(one.Outcomes)),
+			right(commas(one.Searched)), right(commas(one.Undecided)), right(fmt.Sprintf("%.1f", one.Seconds)), left(complete),
+		})
+	}
+	fmt.Fprintf(w, "%s  %s, scheduler %s, seed %d\n", p.bold("Explored"), f.scenario, f.scheduler, f.seed)
+	g.print(w, p)
+}

@@ -1,0 +1,116 @@
+package cli_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/kqlab/kqlab/cli"
+)
+
+// A right strategy is explored without a finding, and the last line says how fast.
+func TestExplore(t *testing.T) {
+	inFolder(t)
+	status, stdout, stderr := kqlab(t, "explore", "--strategies", "giant,globaltoken,pcpu", "--schedules", "300")
+	lines := strings.Split(strings.TrimSpace(stdout), "\n")
+	if status != cli.ExitOK || stderr != "" || !strings.HasSuffix(lines[len(lines)-1], " executions/s") {
+		t.Errorf("status %d:\n%s%s", status, stdout, stderr)
+	}
+	for _, s := range []string{"standard, scheduler random, seed 1", "giant", "globaltoken", "pcpu", "no finding"} {
+		if !strings.Contains(stdout, s) {
+			t.Errorf("standard output lacks %q:\n%s", s, stdout)
+		}
+	}
+	if _, err := os.Stat("failures"); err == nil {
+		t.Error("a folder for failures, of which there are none")
+	}
+}
+
+// However many workers there are, what is seen is the same.
+func TestExploreWorkers(t *testing.T) {
+	inFolder(t)
+	var seen []string
+	for _, workers := range []string{"1", "3"} {
+		status, stdout, stderr := kqlab(t, "explore", "--format", "json", "--strategies", "pcpu", "--scenario", "generated", "--schedules", "200", "--workers", workers)
+		var one map[string]any
+		if err := json.Unmarshal([]byte(stdout), &one); err != nil || status != cli.ExitOK {
+			t.Fatalf("status %d, %v:\n%s%s", status, err, stdout, stderr)
+		}
+		delete(one, "seconds")
+		text, _ := json.Marshal(one)
+		seen = append(seen, string(text))
+	}
+	if seen[0] != seen[1] {
+		t.Errorf("one worker sees\n%s\nthree\n%s", seen[0], seen[1])
+	}
+}
+
+// A space of executions that is small is exhausted.
+func TestExploreExhausts(t *testing.T) {
+	inFolder(t)
+	status, stdout, stderr := kqlab(t, "explore", "--strategies", "giant", "--scenario", "two-sleepers-one-event", "--scheduler", "dfs:0", "--exhaust")
+	if status != cli.ExitOK || !strings.Contains(stdout, "complete") {
+		t.Errorf("status %d:\n%s%s", status, stdout, stderr)
+	}
+}
+
+// What fails is saved with its schedule, and the command that is named shows it
+// again.
+func TestExploreFinds(t *testing.T) {
+	inFolder(t)
+	status, stdout, stderr := kqlab(t, "explore", "--strategies", "none", "--schedules", "1000", "--out", "found")
+	if status != cli.ExitWrong || !strings.Contains(stdout, "wrong") || !strings.Contains(stderr, "one thread in a domain") {
+		t.Errorf("status %d:\n%s%s", status, stdout, stderr)
+	}
+	files, _ := filepath.Glob(filepath.Join("found", "*.kq"))
+	if len(files) != 1 || !strings.Contains(stderr, "replay "+files[0]) {
+		t.Fatalf("saved %v:\n%s", files, stderr)
+	}
+	var shown []string
+	for range 2 {
+		status, stdout, stderr := kqlab(t, "replay", files[0])
+		if status != cli.ExitWrong || !strings.Contains(stdout, "replayed") || !strings.Contains(stderr, "again: ") {
+			t.Errorf("status %d:\n%s%s", status, stdout, stderr)
+		}
+		shown = append(shown, stdout)
+	}
+	if shown[0] != shown[1] || !strings.Contains(shown[0], "turn") || !strings.Contains(shown[0], "one thread in a domain violated") {
+		t.Errorf("shown once:\n%s\nand then:\n%s", shown[0], shown[1])
+	}
+}
+
+func TestExploreBadUsage(t *testing.T) {
+	inFolder(t)
+	script := "thread\nclose 1\n"
+	for name, text := range map[string]string{
+		"bare.kq": script, "nobody.kq": script + "schedule strategy=nobody\n 0\n", "misfit.kq": script + "schedule strategy=giant\n 0 0 0 0\n", "bad.kq": "thread\nclos 1\n",
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tt := range []struct{ args, says string }{
+		{"explore --schedules 0", "--schedules 0: want 1 to"},
+		{"explore --workers 0", "--workers 0: want 1 to"},
+		{"explore --scheduler pct:0", `"pct:0"`},
+		{"explore --scheduler fifo", `"fifo"`},
+		{"explore --scenario standart", "did you mean standard?"},
+		{"explore --scenario nowhere.kq", "nowhere.kq"},
+		{"explore --scenario bad.kq", "bad.kq:2:1"},
+		{"explore --strategies gaint", "did you mean giant?"},
+		{"explore standard", "standard"},
+		{"replay", "replay takes one script"},
+		{"replay nowhere.kq", "nowhere.kq"},
+		{"replay bare.kq", "bare.kq has no schedule"},
+		{"replay nobody.kq", `strategy "nobody"`},
+		{"replay misfit.kq", "misfit.kq: the schedule does not fit"},
+		{"replay bad.kq", "bad.kq:2:1"},
+	} {
+		status, stdout, stderr := kqlab(t, strings.Fields(tt.args)...)
+		if status != cli.ExitUsage || stdout != "" || !strings.Contains(stderr, tt.says) {
+			t.Errorf("%s: status %d, %q\n%s\nwant 2, and %q", tt.args, status, stdout, stderr, tt.says)
+		}
+	}
+}
