@@ -56,8 +56,8 @@ finding too.
 
 Scenarios are kept scripts, those that list prints, or a file; "generated" draws
 scripts, as check does. Schedulers: ` + strings.Join(sched.Names(), ", ") + `;
-those after urw make every execution that they know of once, and say "complete"
-when there is none left, see --exhaust.
+those after urw make every execution that they know of once, see --exhaust, and
+dfs and delay say "complete" when there is none left.
 
 What fails is saved, with its schedule: the verb replay shows the same execution.
 All this is in one process, which a strategy may end, or hang by waiting for
@@ -195,6 +195,14 @@ func (a *app) explore(ctx context.Context, f *exploreFlags, entries []strategies
 			Strategy: e.Name, Scenario: f.scenario, Scheduler: f.scheduler, Seed: f.seed, Correct: got.Failure == nil, Complete: got.Complete,
 			Executions: got.Executions, Operations: got.Operations, Outcomes: got.Outcomes, Searched: got.Searched, Undecided: got.Undecided,
 			Seconds: time.Since(begin).Seconds(),
+		}
+		if got.Err != nil {
+			return fmt.Errorf("%s, %s: %w", e.Name, f.scenario, got.Err)
+		}
+		if f.scheduler == "dpor" {
+			// A step of the machine may touch more than the object that it
+			// names, such as the mail of a CPU.
+			one.Complete = false
 		}
 		executions += one.Executions
 		took += one.Seconds

@@ -47,6 +47,10 @@ type Explored struct {
 	// them: what every call answered, and who is asleep at the end.
 	Outcomes int
 
+	// Err is not nil if a search came by something else in an execution that
+	// it made alike: something decides that no scheduler sees.
+	Err error
+
 	Failure *Report // of the failing script with the lowest number; nil if there is none
 	Index   int     // that number
 }
@@ -102,7 +106,11 @@ func (w *explorers) explore(ctx context.Context, i int) (one Explored) {
 	outcomes := map[uint64]bool{}
 	for one.Executions < w.Each && ctx.Err() == nil {
 		if !recorded.Begin() {
-			one.Complete = true
+			search, ok := recorded.Scheduler.(sched.Search)
+			if ok {
+				one.Err = search.Err()
+			}
+			one.Complete = ok && one.Err == nil
 			break
 		}
 		r := Run(s, o)
@@ -136,6 +144,9 @@ func (w *explorers) end(i int, one Explored) {
 	o.Undecided += one.Undecided
 	o.Outcomes += one.Outcomes
 	o.Complete = o.Complete && one.Complete
+	if o.Err == nil {
+		o.Err = one.Err
+	}
 	if one.Failure != nil && (o.Failure == nil || i < o.Index) {
 		o.Failure, o.Index = one.Failure, i
 	}
