@@ -145,7 +145,7 @@ func TestBadUsage(t *testing.T) {
 		{"bench single --format yaml", []string{`unknown format "yaml"`}},
 		{"bench single --out file", []string{"--out: a report cannot be written to file"}},
 		{"bench single --budget 25h", []string{"want 10ms to 24h"}},
-		{"list strategy", []string{`unknown kind "strategy"`, "strategies, workloads, formats"}},
+		{"list strategy", []string{`unknown kind "strategy"`, "strategies, workloads, scenarios, schedulers, formats"}},
 		{"list --format bench", []string{`unknown format "bench"`, "table, json"}},
 		{"check giant", []string{`check takes no arguments, got "giant"`}},
 		{"check --strategies gaint", []string{`unknown strategy "gaint"`, "did you mean giant?"}},
@@ -223,7 +223,7 @@ func TestList(t *testing.T) {
 	if status != cli.ExitOK || stderr != "" {
 		t.Fatalf("status %d, standard error %q", status, stderr)
 	}
-	for _, s := range []string{"giant", "globaltoken", "pcpu", "none", "mine", mine.Doc, "single", "pipetest", "goals", "json"} {
+	for _, s := range []string{"giant", "globaltoken", "pcpu", "none", "mine", mine.Doc, "single", "pipetest", "goals", "standard", "generated", "pct:3", "json"} {
 		if !strings.Contains(stdout, s) {
 			t.Errorf("list lacks %q:\n%s", s, stdout)
 		}

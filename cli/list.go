@@ -3,10 +3,13 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/kqlab/kqlab/bench"
+	"github.com/kqlab/kqlab/fuzz"
+	"github.com/kqlab/kqlab/model/machine/sched"
 )
 
 // A listed is one thing that a flag or an argument can name.
@@ -17,15 +20,15 @@ type listed struct {
 }
 
 // The kinds, as arguments of list.
-var kinds = []string{"strategies", "workloads", "formats"}
+var kinds = []string{"strategies", "workloads", "scenarios", "schedulers", "formats"}
 
 func (a *app) listVerb() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
-		Use:   "list [strategies|workloads|formats]",
-		Short: "what can be named: strategies, workloads, formats",
-		Long: `List prints every name that --strategies, --workloads, --format and the arguments
-of bench and stress take, with a line on each.
+		Use:   "list [" + strings.Join(kinds, "|") + "]",
+		Short: "what can be named: " + strings.Join(kinds, ", "),
+		Long: `List prints every name that --strategies, --workloads, --scenario, --scheduler,
+--format and the arguments of bench and stress take, with a line on each.
 
 Exit status: 0, or 2 on bad usage.`,
 		Example: a.examples(
@@ -50,7 +53,12 @@ Exit status: 0, or 2 on bad usage.`,
 		enc := json.NewEncoder(a.stdout)
 		for i, kind := range chosen {
 			var g grid
-			for _, l := range a.list(kind) {
+			all := a.list(kind)
+			names := 0
+			for _, l := range all {
+				names = max(names, len("  "+l.Name+"  "))
+			}
+			for _, l := range all {
 				if format == formatJSON {
 					if err := enc.Encode(l); err != nil {
 						return err
@@ -59,7 +67,7 @@ Exit status: 0, or 2 on bad usage.`,
 				}
 				name := left("  " + l.Name)
 				name.paint = p.bold
-				for _, line := range wrap(l.Doc, 100-20) {
+				for _, line := range wrap(l.Doc, 100-names) {
 					doc := left(line)
 					doc.paint = func(s string) string { return s }
 					g = append(g, []cell{name, doc})
@@ -95,6 +103,20 @@ func (a *app) list(kind string) []listed {
 			add(w.Name, w.Doc)
 		}
 		add(goalsName, "not a workload: all those that the goals need, and how far each goal is reached")
+	case "scenarios":
+		for _, name := range fuzz.Scenarios() {
+			s, err := fuzz.Scenario(name)
+			if err != nil {
+				panic("cli: " + err.Error()) // it is in the binary, and tests parse it
+			}
+			about, _, _ := strings.Cut(strings.Join(s.Doc, " "), " Look at:")
+			add(name, about)
+		}
+		add(generated, "not a scenario: scripts drawn at random, as check draws them")
+	case "schedulers":
+		for _, name := range sched.Names() {
+			add(name, sched.Doc(name))
+		}
 	case "formats":
 		add(formatTable, "for people")
 		add(formatJSON, "a record a line, for programs")

@@ -10,6 +10,7 @@ import (
 // A kind is a scheduler that can be named, with or without a number after a colon.
 type kind struct {
 	name      string
+	doc       string // what it does, in a line
 	what      string // the number is; "" if there is none
 	from, to  int    // what it may be
 	otherwise int    // what it is if it is not there; below from if it must be
@@ -18,22 +19,42 @@ type kind struct {
 }
 
 var kinds = []kind{
-	{name: "random", examples: []string{"random"}, make: func(_ int, seed uint64) Scheduler { return NewRandom(seed) }},
+	{
+		name: "random", examples: []string{"random"},
+		doc:  "whoever can go on does so with the same chance",
+		make: func(_ int, seed uint64) Scheduler { return NewRandom(seed) },
+	},
 	{
 		name: "pct", what: "depth", from: 1, to: maxDepth, otherwise: 3, examples: []string{"pct:3"},
+		doc: "by priorities of threads, which change at random points, one fewer than the depth; " +
+			"a bug of that depth has a chance that is known",
 		make: func(n int, seed uint64) Scheduler { return NewPCT(n, seed) },
 	},
-	{name: "pos", examples: []string{"pos"}, make: func(_ int, seed uint64) Scheduler { return NewPOS(seed) }},
-	{name: "urw", examples: []string{"urw"}, make: func(_ int, seed uint64) Scheduler { return NewURW(seed) }},
+	{
+		name: "pos", examples: []string{"pos"},
+		doc:  "by priorities of operations, drawn again where two depend on each other",
+		make: func(_ int, seed uint64) Scheduler { return NewPOS(seed) },
+	},
+	{
+		name: "urw", examples: []string{"urw"},
+		doc:  "a thread's chance is the share of the steps it has left, so all interleavings are as likely",
+		make: func(_ int, seed uint64) Scheduler { return NewURW(seed) },
+	},
 	{
 		name: "dfs", what: "bound of preemptions", to: math.MaxInt32, otherwise: unbounded, examples: []string{"dfs", "dfs:2"},
+		doc:  "every execution once; with a number, those with at most so many preemptions",
 		make: func(n int, _ uint64) Scheduler { return NewDFS(n) },
 	},
 	{
 		name: "delay", what: "bound of delays", to: math.MaxInt32, otherwise: required, examples: []string{"delay:2"},
+		doc:  "every execution once in which a thread is passed over, when it is its turn, at most so often",
 		make: func(n int, _ uint64) Scheduler { return NewDelay(n) },
 	},
-	{name: "dpor", examples: []string{"dpor"}, make: func(int, uint64) Scheduler { return NewDPOR() }},
+	{
+		name: "dpor", examples: []string{"dpor"},
+		doc:  "of executions that differ only in the order of independent operations, one or few",
+		make: func(int, uint64) Scheduler { return NewDPOR() },
+	},
 }
 
 // What a number is that is not there and has no value of its own.
@@ -49,6 +70,18 @@ func Names() (names []string) {
 		names = append(names, k.examples...)
 	}
 	return names
+}
+
+// Doc returns what a scheduler does, in a line, by its name as [New] takes it;
+// "" if there is none.
+func Doc(name string) string {
+	word, _, _ := strings.Cut(name, ":")
+	for _, k := range kinds {
+		if k.name == word {
+			return k.doc
+		}
+	}
+	return ""
 }
 
 // New returns the scheduler of that name: random, pct:3 for a depth of 3 (1 to 100;

@@ -106,3 +106,17 @@ func FuzzNew(f *testing.F) {
 		}
 	})
 }
+
+// What can be named says what it does; what cannot, says nothing.
+func TestDoc(t *testing.T) {
+	for _, name := range append(sched.Names(), "dfs:7") {
+		if sched.Doc(name) == "" {
+			t.Errorf("nothing about %s", name)
+		}
+	}
+	for _, name := range []string{"", ":", "fair"} {
+		if doc := sched.Doc(name); doc != "" {
+			t.Errorf("%q is none, but %q", name, doc)
+		}
+	}
+}
