@@ -26,7 +26,6 @@ type replay struct {
 	s       spec.State
 	calls   []call
 	moments []moment
-	stuck   int     // where it does not go on
 	active  []int32 // calls that have begun to act and not returned
 	watch   []int32 // calls that have found something ready, which they may not miss, or count
 }
