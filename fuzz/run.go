@@ -280,6 +280,9 @@ func (r *run) start(l *lane) {
 // quiet waits until nothing runs any more, and returns who is asleep then, or
 // nil.
 func (r *run) quiet() (asleep *machine.DeadlockError) {
+	if r.stage != nil {
+		defer r.caught("an interrupt") // Run is where all that runs is resumed
+	}
 	err := r.m.Run()
 	var endless *machine.LivelockError
 	if errors.As(err, &endless) {

@@ -14,6 +14,7 @@ type coroutine struct {
 	yield  func(struct{}) bool
 	f      func()
 	done   bool // f has ended
+	lost   bool // by a panic; so has the coroutine
 	quiet  bool // it is being abandoned: what its deferred calls panic with is of no account
 }
 
@@ -37,6 +38,7 @@ func (c *coroutine) run(yield func(struct{}) bool) {
 func (c *coroutine) call() {
 	defer func() {
 		if e := recover(); e != nil && !c.quiet {
+			c.done, c.lost = true, true
 			panic(e)
 		}
 	}()
@@ -59,6 +61,7 @@ func start(f func()) *coroutine {
 
 // free keeps a coroutine whose function has ended for another.
 func (c *coroutine) free() {
-	c.f = nil
-	coroutines.Put(c)
+	if c.f = nil; !c.lost {
+		coroutines.Put(c)
+	}
 }
