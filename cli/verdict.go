@@ -53,7 +53,7 @@ type tallies struct {
 // How a strategy was caught.
 const (
 	byFinding  = "finding"     // the test names the property that does not hold
-	byRace     = "race report" // the race detector's
+	byRace     = "race" // the race detector's
 	byCrash    = "crash"
 	byDeadline = "deadline" // it hung
 )
