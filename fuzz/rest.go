@@ -3,7 +3,6 @@ package fuzz
 import (
 	"syscall"
 
-	"github.com/kqlab/kqlab/fuzz/script"
 	"github.com/kqlab/kqlab/model/event"
 	"github.com/kqlab/kqlab/model/kqueue"
 	"github.com/kqlab/kqlab/model/machine"
@@ -16,7 +15,7 @@ func (r *run) sleepers(asleep *machine.DeadlockError) {
 		l := &r.lanes[i]
 		lanes[l.name] = l
 	}
-	queues := map[int]bool{}
+	var queues []int
 	for _, s := range asleep.Sleepers {
 		l := lanes[s.Thread]
 		if l == nil || l.ended.Load() == l.begun.Load() {
@@ -28,42 +27,9 @@ func (r *run) sleepers(asleep *machine.DeadlockError) {
 			r.fail(noDeadlock, "%v; %s is in %v", asleep, s.Thread, op)
 			return
 		}
-		queues[op.FD] = true
+		queues = append(queues, op.FD)
 	}
 	r.audit(queues)
-}
-
-// audit asks each queue that somebody sleeps on for its events. Numbers that
-// the script closes may stand for another queue by now, and are left out.
-func (r *run) audit(queues map[int]bool) {
-	for _, t := range r.s.Threads {
-		for _, op := range t.Ops {
-			switch op.Call {
-			case event.Close:
-				delete(queues, op.FD)
-			case event.Dup2:
-				delete(queues, op.To)
-			}
-		}
-	}
-	t := &script.Thread{}
-	for fd := range queues {
-		t.Ops = append(t.Ops, event.Op{Call: event.Poll, FD: fd, Room: script.MaxRoom})
-	}
-	l := r.lane(0, t)
-	l.name = "audit"
-	r.start(l)
-	if asleep := r.quiet(); int(l.ended.Load()) < len(l.ops) {
-		r.fail(noDeadlock, "while queues were asked for what is left: %v", asleep)
-	}
-	if r.failed() {
-		return
-	}
-	for _, rec := range l.log.Records(len(l.ops), len(l.ops)) {
-		if len(rec.Result.Events) > 0 {
-			r.fail(noLostWake, "nothing runs any more and threads sleep on queue %d, which has: %v", rec.Op.FD, rec.Result)
-		}
-	}
 }
 
 // end closes everything, queues first, and sees that everybody leaves.

@@ -85,7 +85,8 @@ const (
 //   - a deadlock: when nothing runs any more only those may be asleep who wait
 //     in kevent for as long as it takes;
 //   - a lost wakeup: a queue whose waiters are asleep then must have no event,
-//     an expiry of a timer included;
+//     an expiry of a timer included, and a queue that watches another must know
+//     of what that has;
 //   - a close that does not wake: in the end every queue is closed, and who is
 //     asleep must answer EBADF;
 //   - what [Check] finds in the history, and what the specification forbids.

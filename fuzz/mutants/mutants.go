@@ -48,7 +48,7 @@ type Mutant struct {
 // A Cell is one test under one strategy, or a package's own test.
 type Cell struct {
 	Under string // a strategy, or a package below the module's directory
-	Test  string // a path below the conformance suite, [Stress], [Scripts] or [Sleepers]; or a test of the package
+	Test  string // a path below the conformance suite, [Stress], [Scripts], [Explore] or [Sleepers]; or a test of the package
 }
 
 const (
@@ -58,6 +58,9 @@ const (
 	// Scripts is a campaign of drawn scripts, each history of which is held
 	// against the specification.
 	Scripts = "scripts"
+	// Explore is executions of scenarios and of drawn scripts on a virtual
+	// machine, whose scheduler decides who runs when.
+	Explore = "explore"
 	// Sleepers has two threads sleep in a queue, of which one leaves for
 	// another reason than an event.
 	Sleepers = "sleepers"

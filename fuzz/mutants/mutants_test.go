@@ -19,10 +19,12 @@ import (
 
 	"github.com/kqlab/kqlab/fuzz"
 	"github.com/kqlab/kqlab/fuzz/mutants"
+	"github.com/kqlab/kqlab/fuzz/script"
 	"github.com/kqlab/kqlab/model/device"
 	"github.com/kqlab/kqlab/model/event"
 	"github.com/kqlab/kqlab/model/kqueue"
 	"github.com/kqlab/kqlab/model/machine"
+	"github.com/kqlab/kqlab/model/machine/sched"
 	"github.com/kqlab/kqlab/strategies"
 	"github.com/kqlab/kqlab/strategies/strategytest"
 	"github.com/kqlab/kqlab/strategies/strategytest/broken"
@@ -79,7 +81,7 @@ func TestCaught(t *testing.T) {
 	})
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "mutant\tunder\ttest\tcaught by\ttry\toperations\t")
+	fmt.Fprintln(w, "mutant\tunder\ttest\tcaught by\ttry\toperations (explore: executions)\t")
 	planted, found := 0, 0
 	for _, m := range all {
 		n, hits := 0, 0
@@ -159,7 +161,7 @@ type row struct {
 	mutants.Cell
 	caught.Verdict
 	try        int
-	operations int // of stress or scripts, all tries together
+	operations int // of stress or scripts, or executions of explore, all tries together
 }
 
 func every(t *testing.T) []*mutants.Mutant {
@@ -297,6 +299,8 @@ func pattern(c mutants.Cell) string {
 		test = "TestStress"
 	case c.Test == mutants.Scripts:
 		test = "TestScripts"
+	case c.Test == mutants.Explore:
+		test = "TestExplore"
 	case c.Test == mutants.Sleepers:
 		test = "TestSleepers"
 	}
@@ -354,6 +358,50 @@ func TestScripts(t *testing.T) {
 		t.Fatalf("seed %d, script %d: %v", c.Seed, out.Script, out.Failure.Finding)
 	}
 }
+
+// TestExplore is a child of TestCaught: on a virtual machine, some executions of
+// each scenario and of drawn scripts by turns, half of them at random and half by
+// priorities. What it finds it finds in every run, unless the time is over before.
+func TestExplore(t *testing.T) {
+	e, try := strategy(t)
+	done := 0
+	one := func(s *script.Script, policy string, seed uint64, each int) {
+		x := fuzz.Exploration{
+			Options: fuzz.Options{New: e.New, Strategy: e.Name},
+			Script:  func(int) *script.Script { return s }, Scripts: 1, Each: each,
+			Scheduler: func(int) sched.Scheduler {
+				c, err := sched.New(policy, seed)
+				if err != nil {
+					panic(err) // the names are those below
+				}
+				return c
+			},
+		}
+		got := x.Explore(t.Context())
+		done += got.Executions
+		if got.Failure != nil {
+			fmt.Println("operations", done)
+			t.Fatalf("execution %d, scheduler %s, seed %d of\n%s: %v", done, policy, seed, s, got.Failure.Finding)
+		}
+	}
+	for turn, end := 0, time.Now().Add(2*budget()); done < explored && time.Now().Before(end); turn++ {
+		seed, policy := uint64(try)*1_000_000+uint64(turn), [...]string{"random", "pct:3"}[turn%2]
+		for _, name := range fuzz.Scenarios() {
+			s, err := fuzz.Scenario(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			one(s, policy, seed, 3)
+		}
+		for i := range 30 {
+			one(fuzz.Drawn(seed, turn*30+i), policy, seed, 2)
+		}
+	}
+	fmt.Println("operations", done)
+}
+
+// explored is how many executions a try makes, some more at the end of a turn.
+const explored = 20_000
 
 // TestSleepers is a child of TestCaught: two threads sleep in a queue, one of
 // them until its time is over; what is triggered after that is the other's.
