@@ -27,6 +27,12 @@ const (
 	// Of a drawn script so many executions are made before the next is drawn;
 	// of a scenario so many by one worker in a row.
 	eachDrawn, eachKept = 5, 100
+
+	// What fails is made smaller in at most so many executions, which are enough
+	// for most and take some seconds; more time than that is for a strategy that
+	// hangs now and then, each time until a livelock is seen.
+	reduceMost = 20_000
+	reduceTime = 30 * time.Second
 )
 
 // exploreFlags are the flags of explore.
@@ -60,6 +66,9 @@ those after urw make every execution that they know of once, see --exhaust, and
 dfs and delay say "complete" when there is none left.
 
 What fails is saved, with its schedule: the verb replay shows the same execution.
+A smaller one that is wrong in the same way is looked for, for half a minute at
+most, and saved too: with fewer threads and operations, and with no more
+preemptions than it takes, as far as was found.
 All this is in one process, which a strategy may end, or hang by waiting for
 something that the machine does not know.
 
@@ -171,7 +180,11 @@ type explored struct {
 	Undecided  int     `json:"undecided,omitempty"`
 	Seconds    float64 `json:"seconds"`
 	Finding    string  `json:"finding,omitempty"`
-	File       string  `json:"file,omitempty"`
+	File       string  `json:"file,omitempty"` // the smallest
+
+	// How large what was found is, and what it was made smaller to.
+	From *fuzz.Size `json:"from,omitempty"`
+	To   *fuzz.Size `json:"to,omitempty"`
 }
 
 // explore explores one strategy after another, and stops none for another's sake.
@@ -208,11 +221,15 @@ func (a *app) explore(ctx context.Context, f *exploreFlags, entries []strategies
 		took += one.Seconds
 		all = append(all, one)
 		if got.Failure != nil {
-			v, err := a.wrongExecution(got.Failure, f.out)
+			small := reduced(ctx, got.Failure, x.Options, func(known fuzz.Reduced) {
+				at := part(got.Scripts)
+				bar.span(at, at, 0, fmt.Sprintf("%s smaller, %s", e.Name, commas(known.Executions)))
+			})
+			v, err := a.wrongExecution(got.Failure, small, f.out)
 			if err != nil {
 				return err
 			}
-			one.Finding, one.File = v.Finding, v.Files[0]
+			one.Finding, one.File, one.From, one.To = v.Finding, v.Files[0], &small.From, &small.To
 			wrong = append(wrong, v)
 		}
 		if ctx.Err() != nil {
@@ -240,19 +257,38 @@ func (a *app) explore(ctx context.Context, f *exploreFlags, entries []strategies
 	return nil
 }
 
-// wrongExecution saves an execution with a finding, and its picture if there is one.
-func (a *app) wrongExecution(r *fuzz.Report, folder string) (*verdict, error) {
-	name, err := r.Save(folder)
-	if err != nil {
-		return nil, fmt.Errorf("--out: the script cannot be saved: %w", err)
+// reduced makes a failure smaller.
+func reduced(ctx context.Context, r *fuzz.Report, o fuzz.Options, progress func(fuzz.Reduced)) fuzz.Reduced {
+	ctx, cancel := context.WithTimeout(ctx, reduceTime)
+	defer cancel()
+	return fuzz.Reduce(ctx, r, o, reduceMost, progress)
+}
+
+// wrongExecution saves an execution with a finding, behind it what that was before
+// it was made smaller, and a picture of each if there is one.
+func (a *app) wrongExecution(r *fuzz.Report, small fuzz.Reduced, folder string) (*verdict, error) {
+	v := &verdict{Strategy: r.Strategy, Caught: byFinding, Finding: small.Failure.Finding.Error()}
+	reports := []*fuzz.Report{small.Failure}
+	if small.Failure != r {
+		reports = append(reports, r)
+		v.smaller = fmt.Sprintf("from %v to %v", small.From, small.To)
 	}
-	v := &verdict{Strategy: r.Strategy, Caught: byFinding, Finding: r.Finding.Error(), Files: []string{name}}
-	picture, err := drawn(name, r)
-	if picture != "" {
-		v.Files = append(v.Files, picture)
+	for _, r := range reports {
+		name, err := r.Save(folder)
+		if err != nil {
+			return nil, fmt.Errorf("--out: the script cannot be saved: %w", err)
+		}
+		v.Files = append(v.Files, name)
+		picture, err := drawn(name, r)
+		if picture != "" {
+			v.Files = append(v.Files, picture)
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
-	v.Again = fmt.Sprintf("%s replay %s", a.program, name)
-	return v, err
+	v.Again = fmt.Sprintf("%s replay %s", a.program, v.Files[0])
+	return v, nil
 }
 
 func printExplored(w io.Writer, f *exploreFlags, all []*explored, p paint) {

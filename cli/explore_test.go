@@ -3,7 +3,7 @@ package cli_test
 import (
 	"encoding/json"
 	"os"
-	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -56,21 +56,35 @@ func TestExploreExhausts(t *testing.T) {
 	}
 }
 
-// What fails is saved with its schedule, and the command that is named shows it
-// again.
+// What fails is saved with its schedule, made smaller and as it was, and the
+// command that is named shows the smaller one again.
 func TestExploreFinds(t *testing.T) {
 	inFolder(t)
 	status, stdout, stderr := kqlab(t, "explore", "--strategies", "none", "--schedules", "1000", "--out", "found")
 	if status != cli.ExitWrong || !strings.Contains(stdout, "wrong") || !strings.Contains(stderr, "one thread in a domain") {
 		t.Errorf("status %d:\n%s%s", status, stdout, stderr)
 	}
-	files, _ := filepath.Glob(filepath.Join("found", "*.kq"))
-	if len(files) != 1 || !strings.Contains(stderr, "replay "+files[0]) {
+	if ok, _ := regexp.MatchString(`(?m)^  made smaller: from \d+ threads, \d+ operations, \d+ preemptions to \d+ threads?, \d+ operations?, \d+ preemptions?$`, stderr); !ok {
+		t.Errorf("it is not said how much smaller:\n%s", stderr)
+	}
+	files := regexp.MustCompile(`see: (found/.*\.kq)`).FindAllStringSubmatch(stderr, -1)
+	if len(files) != 2 || !strings.Contains(stderr, "replay "+files[0][1]) {
 		t.Fatalf("saved %v:\n%s", files, stderr)
+	}
+	var size []int64
+	for _, f := range files {
+		text, err := os.Stat(f[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		size = append(size, text.Size())
+	}
+	if size[0] >= size[1] {
+		t.Errorf("the file of the smaller one has %d bytes, the other %d", size[0], size[1])
 	}
 	var shown []string
 	for range 2 {
-		status, stdout, stderr := kqlab(t, "replay", files[0])
+		status, stdout, stderr := kqlab(t, "replay", files[0][1])
 		if status != cli.ExitWrong || !strings.Contains(stdout, "replayed") || !strings.Contains(stderr, "again: ") {
 			t.Errorf("status %d:\n%s%s", status, stdout, stderr)
 		}
@@ -78,6 +92,22 @@ func TestExploreFinds(t *testing.T) {
 	}
 	if shown[0] != shown[1] || !strings.Contains(shown[0], "turn") || !strings.Contains(shown[0], "one thread in a domain violated") {
 		t.Errorf("shown once:\n%s\nand then:\n%s", shown[0], shown[1])
+	}
+}
+
+// A program is told the sizes too.
+func TestExploreSizes(t *testing.T) {
+	inFolder(t)
+	_, stdout, stderr := kqlab(t, "explore", "--strategies", "none", "--scenario", "generated", "--schedules", "1000", "--format", "json")
+	var one struct {
+		From, To struct{ Threads, Operations, Preemptions int }
+		File     string
+	}
+	if err := json.Unmarshal([]byte(stdout), &one); err != nil {
+		t.Fatalf("%v:\n%s%s", err, stdout, stderr)
+	}
+	if one.To.Operations < 1 || one.To.Operations >= one.From.Operations || !strings.Contains(stderr, "replay "+one.File) {
+		t.Errorf("%+v:\n%s", one, stderr)
 	}
 }
 

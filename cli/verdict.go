@@ -31,6 +31,7 @@ type verdict struct {
 	Took  time.Duration `json:"took"`            // ns
 
 	order   order
+	smaller string // what the finding was before it was made smaller, and is now
 	planted bool   // beside those that were asked for, to be caught
 	output  []byte // the end of its standard error
 }
@@ -77,6 +78,9 @@ func (e *wrongError) print(w io.Writer, p paint) {
 			continue
 		}
 		fmt.Fprintf(w, "%s is wrong, caught by a %s: %s\n", p.red(v.Strategy), v.Caught, indent(v.said()))
+		if v.smaller != "" {
+			fmt.Fprintf(w, "  made smaller: %s\n", v.smaller)
+		}
 		for _, name := range v.Files {
 			fmt.Fprintf(w, "  see: %s\n", name)
 		}

@@ -11,6 +11,8 @@
 //	fmt.Println(r.Finding)
 //
 // [Concurrent] and [Sequential] draw scripts, and a [Campaign] runs those, one
-// after another and side by side, until something is wrong. A failure is a file: a script
+// after another and side by side, until something is wrong. An [Exploration] does so
+// on a virtual machine, where a seed repeats all. A failure is a file: a script
 // with its history in comments, so that it runs again as it is ([Report.Save]).
+// [Shrink] makes that of a campaign smaller, [Reduce] that of an exploration.
 package fuzz

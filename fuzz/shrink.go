@@ -18,17 +18,26 @@ import (
 // seldom may be passed over, and the result is not the smallest that there is;
 // but what is returned has failed.
 func Shrink(r *Report, o Options, tries int, until time.Time) *Report {
-	for smaller := true; smaller; {
-		smaller = false
-		for _, s := range smallerThan(r.Script) {
-			if !time.Now().Before(until) {
-				return r
-			}
-			if f := failsAgain(s, o, r.Finding.Property, tries, until); f != nil {
-				r, smaller = f, true
-				break
-			}
+	property := r.Finding.Property
+	over := func() bool { return !time.Now().Before(until) }
+	return descend(r, over, func(s *script.Script) *Report { return failsAgain(s, o, property, tries, until) })
+}
+
+// descend goes from a failure to that of a script one step smaller, as long as
+// fails has one for any of those. Behind a step it goes on with those that were
+// not tried yet: what could not go before seldom can now, and has its turn again
+// before the end.
+func descend(r *Report, over func() bool, fails func(*script.Script) *Report) *Report {
+	all := smallerThan(r.Script)
+	for at, passed := 0, 0; passed < len(all) && !over(); {
+		at %= len(all)
+		if f := fails(all[at]); f != nil {
+			r, passed = f, 0
+			all = smallerThan(r.Script)
+			continue
 		}
+		at++
+		passed++
 	}
 	return r
 }

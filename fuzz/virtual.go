@@ -16,18 +16,12 @@ type stage struct {
 	up bool
 }
 
-// Next implements [sched.Scheduler]. When nothing is to be decided the thread that
-// runs goes on, and the time passes when nobody else does.
+// Next implements [sched.Scheduler].
 func (s *stage) Next(can []int, current int, v sched.View) int {
-	switch {
-	case s.up:
+	if s.up {
 		return s.Scheduler.Next(can, current, v)
-	case current >= 0:
-		return current
-	case can[0] == sched.Clock:
-		return 1
 	}
-	return 0
+	return usual(can, current)
 }
 
 // Forced implements [sched.Observer].

@@ -1,0 +1,99 @@
+package fuzz
+
+import (
+	"slices"
+
+	"github.com/kqlab/kqlab/model/machine/sched"
+)
+
+// A tour is a scheduler that notes where an execution leaves the usual way, in
+// which the thread that runs goes on as long as it can.
+type tour struct {
+	sched.Scheduler // who decides; if nil, plan does, and elsewhere the usual way is taken
+	plan            []detour
+
+	made        []detour
+	preemptions int
+
+	steps []int // by thread, made so far
+	here  place
+}
+
+// A place in an execution is behind so many steps of the thread that ran last.
+//
+// The number of a decision would not do: leave out one detour, or an operation,
+// and all that comes later has another number. The steps of a thread are
+// counted from its own beginning, so that what the others leave out moves no place
+// of its own.
+type place struct{ thread, step int }
+
+// A detour is a decision against the usual one: at that place, another thread went
+// on.
+type detour struct {
+	place
+	to int
+}
+
+// usual is what is decided where nothing speaks against it: nobody is preempted,
+// then the first thread comes, and the time passes when no thread can go on.
+func usual(can []int, current int) int {
+	switch {
+	case current >= 0 && can[current] != sched.Clock:
+		return current
+	case can[0] == sched.Clock:
+		return 1
+	}
+	return 0
+}
+
+// Begin implements [sched.Scheduler].
+func (t *tour) Begin() bool {
+	t.made, t.preemptions, t.here = nil, 0, place{}
+	clear(t.steps)
+	return t.Scheduler == nil || t.Scheduler.Begin()
+}
+
+// Next implements [sched.Scheduler].
+func (t *tour) Next(can []int, current int, v sched.View) int {
+	straight := usual(can, current)
+	i := straight
+	if t.Scheduler != nil {
+		i = t.Scheduler.Next(can, current, v)
+	} else if p := slices.IndexFunc(t.plan, func(d detour) bool { return d.place == t.here }); p >= 0 {
+		if there := slices.Index(can, t.plan[p].to); there >= 0 {
+			i = there
+		}
+	}
+	if i != straight {
+		t.made = append(t.made, detour{t.here, can[i]})
+		if straight == current {
+			t.preemptions++
+		}
+	}
+	t.step(can[i])
+	return i
+}
+
+// Forced implements [sched.Observer].
+func (t *tour) Forced(thread int, v sched.View) {
+	if o, ok := t.Scheduler.(sched.Observer); ok {
+		o.Forced(thread, v)
+	}
+	t.step(thread)
+}
+
+func (t *tour) step(thread int) {
+	for thread >= len(t.steps) {
+		t.steps = append(t.steps, 0)
+	}
+	t.steps[thread]++
+	t.here = place{thread, t.steps[thread]}
+}
+
+// Choose implements [sched.Scheduler].
+func (t *tour) Choose(n int) int {
+	if t.Scheduler != nil {
+		return t.Scheduler.Choose(n)
+	}
+	return 0
+}
