@@ -21,6 +21,9 @@ func (v *virtual) point(t *vthread) string {
 	return fmt.Sprintf("%s %s %s", t.td.Name, t.at, v.name(t.obj))
 }
 
+// RaceEnabled says that the race detector is on.
+const RaceEnabled = raceEnabled
+
 var traces = map[*Machine][]string{}
 
 // steps returns how many points a virtual machine has passed.
