@@ -21,3 +21,6 @@ const (
 func OutcomeOfNone(caught, planted bool) error {
 	return judge([]*verdict{{Strategy: control.Name, Control: true, Correct: !caught, planted: planted}})
 }
+
+// RaceBuild reports whether the race detector is in the test.
+func RaceBuild() bool { return raceBuild() }
