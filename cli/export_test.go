@@ -7,6 +7,7 @@ var (
 	Nearest    = nearest
 	Wrap       = wrap
 	RaceLine   = raceLine
+	RaceBuild  = raceBuild
 )
 
 const (
@@ -21,6 +22,3 @@ const (
 func OutcomeOfNone(caught, planted bool) error {
 	return judge([]*verdict{{Strategy: control.Name, Control: true, Correct: !caught, planted: planted}})
 }
-
-// RaceBuild reports whether the race detector is in the test.
-func RaceBuild() bool { return raceBuild() }

@@ -63,12 +63,14 @@ func (c *coroutine) free() {
 	coroutines.Unlock()
 }
 
+// serve runs one thread after another, until one has panicked: the detector keeps a
+// stack of its own, which a panic leaves as it was.
+//
 //go:norace
 func (c *coroutine) serve() {
 	defer func() { // only if the thread calls runtime.Goexit, as a test that fails does
 		if !c.spent {
-			c.exited = true
-			c.spent = true
+			c.exited, c.spent = true, true
 			c.end()
 		}
 	}()
@@ -77,7 +79,6 @@ func (c *coroutine) serve() {
 		<-c.in
 		runtime.RaceEnable()
 		c.try()
-		// A panic leaves its frames on the stack that the detector keeps.
 		c.spent = c.quiet || c.thrown != nil
 		c.end()
 	}
@@ -93,6 +94,8 @@ func (c *coroutine) end() {
 	runtime.RaceEnable()
 }
 
+// try runs the thread; what it panics with is for who has resumed it.
+//
 //go:norace
 func (c *coroutine) try() {
 	defer c.catch()

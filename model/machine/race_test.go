@@ -15,8 +15,7 @@ import (
 // a race makes the whole of it fail.
 const racy = "KQLAB_MACHINE_RACY"
 
-// ordered is for TestMain of a child: it reports whether the environment names a
-// program, and has explored it.
+// runRacy reports whether the environment names a program, and has explored it.
 func runRacy() bool {
 	name := os.Getenv(racy)
 	for _, p := range races {

@@ -16,9 +16,14 @@ import (
 //
 // One machine makes one execution, between Begin of the scheduler, which is the
 // caller's to call, and [Machine.Abandon]. Threads started by Go begin to run in
-// Run, on the goroutine that calls it. One that calls Attach is outside of all
+// Run, and only while somebody is in it. One that calls Attach is outside of all
 // this: what it does between two Runs nobody comes between, and it must not
 // block.
+//
+// In a race build the detector sees the threads as if they ran in parallel, in no
+// order but what the primitives give them. It reports a race once for a process and
+// pair of stacks: who makes the execution again must set
+// GORACE="suppress_equal_stacks=0 suppress_equal_addresses=0".
 //
 // A thread that loops without coming by a point hangs the machine; one that
 // comes by points for ever is ended by Run, see [LivelockError].
@@ -167,6 +172,8 @@ func (v *virtual) resume(t *vthread) {
 	}
 }
 
+// end forgets a thread.
+//
 //go:norace
 func (v *virtual) end(t *vthread) {
 	if t.td.virtual == t {
