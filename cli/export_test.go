@@ -7,6 +7,7 @@ var (
 	Nearest    = nearest
 	Wrap       = wrap
 	RaceLine   = raceLine
+	RaceBuild  = raceBuild
 )
 
 const (

@@ -53,8 +53,8 @@ type tallies struct {
 
 // How a strategy was caught.
 const (
-	byFinding  = "finding" // the test names the property that does not hold
-	byRace     = "race"    // the race detector's
+	byFinding  = "finding"   // the test names the property that does not hold
+	byRace     = "data race" // the race detector's
 	byCrash    = "crash"
 	byDeadline = "deadline" // it hung
 )

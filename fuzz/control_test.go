@@ -1,6 +1,7 @@
 package fuzz_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/kqlab/kqlab/fuzz"
+	"github.com/kqlab/kqlab/model/machine/sched"
 	"github.com/kqlab/kqlab/strategies/strategytest/broken"
 )
 
@@ -17,7 +19,15 @@ import (
 // until it is caught: in a process of its own, which it may take with it.
 const controlled = "KQLAB_FUZZ_CONTROL"
 
+// racing has it carry scripts out instead, under the fault that it names, on a
+// virtual machine: a race makes the whole of a process fail.
+const racing = "KQLAB_FUZZ_RACING"
+
 func TestMain(m *testing.M) {
+	if name := os.Getenv(racing); name != "" {
+		explore(name)
+		os.Exit(0)
+	}
 	name := os.Getenv(controlled)
 	if name == "" {
 		os.Exit(m.Run())
@@ -32,6 +42,43 @@ func TestMain(m *testing.M) {
 	}
 	fmt.Printf("%s=%q: no such fault\n", controlled, name)
 	os.Exit(3)
+}
+
+// explore carries some scripts out under a planted fault, whatever is found.
+func explore(name string) {
+	for _, f := range broken.All {
+		for i := 0; f.Name == name && i < 100; i++ {
+			func() {
+				defer func() { recover() }() // a timer's thread has nobody else to
+				fuzz.Run(fuzz.Drawn(1, i), fuzz.Options{New: f.New, Scheduler: sched.NewRandom(uint64(i))})
+			}()
+		}
+	}
+}
+
+// racy are the planted faults that are races: they exclude nobody.
+var racy = []string{"none", "deliver-without-the-lock"}
+
+// A strategy that does not exclude is a race to the detector, on whatever schedule:
+// also where no two threads happen to meet in a domain.
+func TestExploreRaces(t *testing.T) {
+	for _, name := range racy {
+		t.Run(name, func(t *testing.T) {
+			if !raceEnabled {
+				t.Skip("only a build with the race detector sees races")
+			}
+			cmd := exec.CommandContext(t.Context(), os.Args[0])
+			cmd.Env = append(os.Environ(), racing+"="+name)
+			out, err := cmd.CombinedOutput()
+			var exit *exec.ExitError
+			if !errors.As(err, &exit) || exit.ExitCode() != 66 {
+				t.Fatalf("ends with %v, want the exit status of a race\n%s", err, out)
+			}
+			if !bytes.Contains(out, []byte("DATA RACE")) || !bytes.Contains(out, []byte("model/kqueue.")) {
+				t.Errorf("no race in the kernel is reported:\n%s", out)
+			}
+		})
+	}
 }
 
 // Strategies that are wrong are caught by a campaign, with a finding, a crash or

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -69,6 +70,9 @@ func TestExploreFinds(t *testing.T) {
 			if testing.Short() && scripts > 1000 {
 				t.Skip("with -short: it takes a thousand scripts")
 			}
+			if raceEnabled && slices.Contains(racy, f.Name) {
+				t.Skip("a race to the detector, and so the end of this process: see TestExploreRaces")
+			}
 			x := exploration(f.Entry, scripts, most)
 			x.Workers = 2
 			got := x.Explore(t.Context())
@@ -103,7 +107,7 @@ func TestExploreFinds(t *testing.T) {
 
 // A schedule that is not of the script is noticed.
 func TestReplayMisfit(t *testing.T) {
-	x := exploration(broken.All[0].Entry, 100, 3)
+	x := exploration(broken.All[2].Entry, 400, 3) // those before it are races
 	s := *x.Explore(t.Context()).Failure.Script
 	whole := s.Schedule.Decisions
 	for name, d := range map[string][]uint8{

@@ -47,7 +47,7 @@ func (c *Callout) Reset(td *Thread, at time.Duration) {
 	c.stop(td) // under the same lock: of two at once, one must win entirely
 	c.arming++
 	c.armed = c.arming
-	td.m.live.Add(armed)
+	td.m.count(armed)
 	n := c.arming
 	if td.vm != nil {
 		td.vm.arm(td, c, n, at)
@@ -78,7 +78,7 @@ func (c *Callout) stop(td *Thread) bool {
 		c.timer.Stop()
 	}
 	c.armed = 0
-	td.m.live.Add(-armed)
+	td.m.count(-armed)
 	return true
 }
 
@@ -118,7 +118,10 @@ func (c *Callout) begin(n uint64) bool {
 	if c.armed != n || c.using {
 		return false
 	}
-	for m := c.td.m; ; {
+	m := c.td.m
+	m.hide()
+	defer m.show()
+	for {
 		live := m.live.Load()
 		if live >= stopped {
 			return false
@@ -142,6 +145,8 @@ func (c *Callout) begin(n uint64) bool {
 // Any goroutine may call it at any time; of a virtual machine only the thread
 // that runs, or whoever calls Run, in between.
 func (m *Machine) StopCallouts() {
+	m.hide()
+	defer m.show()
 	if resting(m.live.Or(stopped) | stopped) {
 		notify(m.quiet)
 	}
@@ -157,9 +162,7 @@ func (c *Callout) fire() {
 		td.release()
 	}
 	m := td.m
-	m.mu.Lock()
-	m.retire.Add(&td.Stats)
-	m.mu.Unlock()
+	m.retired(td)
 	td.Stats = Stats{}
 	c.mu.Lock()
 	c.running = false

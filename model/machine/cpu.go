@@ -204,11 +204,11 @@ func (td *Thread) retakeHolding(l *lost) bool {
 // hold waits in the run queue until the CPU is td's.
 func (c *CPU) hold(td *Thread) {
 	if td.vm != nil {
-		c.attn.Add(waiting)
+		c.queue(waiting)
 		for !c.tryHold(td) {
 			td.vm.block(td, c)
 		}
-		c.attn.Add(^uint32(waiting - 1))
+		c.queue(^uint32(waiting - 1))
 		return
 	}
 	w := &td.wait
@@ -239,6 +239,14 @@ func (c *CPU) hold(td *Thread) {
 	if w.state.CompareAndSwap(waits, parked) {
 		<-w.granted
 	}
+}
+
+// queue adds to the number of those who wait on a virtual machine. That somebody
+// waits puts nobody before the holder.
+func (c *CPU) queue(n uint32) {
+	c.m.hide()
+	c.attn.Add(n)
+	c.m.show()
 }
 
 // release lets the CPU go, then looks again for mail: see Thread.Leave.

@@ -10,13 +10,26 @@ import (
 func NewVirtual(ncpu int, seed uint64) *Machine {
 	m := Virtual(ncpu, sched.NewRandom(seed))
 	v := m.vm.(*virtual)
-	v.trace = func(t *vthread) {
-		traces[m] = append(traces[m], fmt.Sprintf("%s %s %s", t.td.Name, t.at, v.name(t.obj)))
-	}
+	v.trace = func(t *vthread) { traces[m] = append(traces[m], v.point(t)) }
 	return m
 }
 
+// point says what a thread is about to do. It may be a thread that another has made.
+//
+//go:norace
+func (v *virtual) point(t *vthread) string {
+	return fmt.Sprintf("%s %s %s", t.td.Name, t.at, v.name(t.obj))
+}
+
+// RaceEnabled says that the race detector is on.
+const RaceEnabled = raceEnabled
+
 var traces = map[*Machine][]string{}
+
+// steps returns how many points a virtual machine has passed.
+//
+//go:norace
+func (m *Machine) steps() int { return m.vm.(*virtual).steps }
 
 // Trace returns the points that a virtual machine has passed, in order.
 func (m *Machine) Trace() []string { return traces[m] }

@@ -47,7 +47,7 @@ type Machine struct {
 	quiet   chan struct{} // cap 1: live has fallen to 0
 	ended   chan struct{} // cap 1: a thread of Go has ended
 	mu      sync.Mutex
-	all     map[*Thread]struct{} // guarded by mu
+	all     map[*Thread]struct{} // guarded by mu; of a native machine, as going is
 	going   int                  // guarded by mu: threads of Go that have not ended
 	vm      vm                   // nil on a native machine
 	perturb *perturbation        // nil if it is not perturbed; immutable once there are threads
@@ -92,13 +92,13 @@ func (m *Machine) MPLock() *Token { return &m.mp }
 func (m *Machine) Go(name string, cpu int, f func(td *Thread)) {
 	td := m.thread(name, cpu)
 	td.lazy = td.home
-	m.mu.Lock()
-	m.going++
-	m.mu.Unlock()
 	if m.vm != nil {
 		m.vm.start(td, f)
 		return
 	}
+	m.mu.Lock()
+	m.going++
+	m.mu.Unlock()
 	go func() {
 		defer td.Detach()
 		f(td)
@@ -113,10 +113,12 @@ func (m *Machine) Attach(name string, cpu int) *Thread { return m.thread(name, c
 
 func (m *Machine) thread(name string, cpu int) *Thread {
 	td := m.newThread(name, m.cpus[cpu])
-	m.live.Add(awake)
-	m.mu.Lock()
-	m.all[td] = struct{}{}
-	m.mu.Unlock()
+	m.count(awake)
+	if m.vm == nil {
+		m.mu.Lock()
+		m.all[td] = struct{}{}
+		m.mu.Unlock()
+	}
 	return td
 }
 
@@ -174,9 +176,29 @@ func (m *Machine) Abandon() {
 
 // rest says that a thread will not run until another wakes it.
 func (m *Machine) rest() {
+	m.hide()
 	if resting(m.live.Add(-awake)) {
 		notify(m.quiet)
 	}
+	m.show()
+}
+
+// count adds to what may run yet, or takes from it if something else remains.
+func (m *Machine) count(n int64) {
+	m.hide()
+	m.live.Add(n)
+	m.show()
+}
+
+// retired adds the counters of a thread to those of the machine.
+//
+//go:norace
+func (m *Machine) retired(td *Thread) {
+	m.hide()
+	m.mu.Lock()
+	m.retire.Add(&td.Stats)
+	m.mu.Unlock()
+	m.show()
 }
 
 // The word live of a machine. All is in one word so that one look says whether

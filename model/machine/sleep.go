@@ -56,7 +56,7 @@ func (td *Thread) awaken() {
 	} else {
 		<-td.sema
 	}
-	td.m.live.Add(-awake)
+	td.m.count(-awake)
 }
 
 // cancel takes td off the wait channel, unless it has been woken.
@@ -224,7 +224,7 @@ func (td *Thread) wake(wc *WaitChan, most int) {
 	for t := first; n > 0; n-- {
 		next := t.next
 		t.next, t.prev = nil, nil
-		td.m.live.Add(awake)
+		td.m.count(awake)
 		td.Stats.Wakeups++
 		if td.vm != nil {
 			td.vm.unpark(td, t)

@@ -81,9 +81,13 @@ func (td *Thread) Detach() {
 		td.release()
 	}
 	m := td.m
+	m.retired(td)
+	if m.vm != nil {
+		m.rest()
+		return
+	}
 	m.mu.Lock()
 	delete(m.all, td)
-	m.retire.Add(&td.Stats)
 	if td.lazy != nowhere {
 		// Before rest: a thread that counts as going but not as live would
 		// look to Run like a deadlock.
@@ -311,6 +315,8 @@ type Stats struct {
 }
 
 // Add adds the counters of o to s.
+//
+//go:norace
 func (s *Stats) Add(o *Stats) {
 	s.Contended += o.Contended
 	s.Migrations += o.Migrations

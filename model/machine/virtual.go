@@ -2,8 +2,8 @@ package machine
 
 import (
 	"fmt"
-	"slices"
 	"time"
+	"unsafe"
 
 	"github.com/kqlab/kqlab/model/machine/sched"
 )
@@ -15,9 +15,14 @@ import (
 //
 // One machine makes one execution, between Begin of the scheduler, which is the
 // caller's to call, and [Machine.Abandon]. Threads started by Go begin to run in
-// Run, on the goroutine that calls it. One that calls Attach is outside of all
+// Run, and only while somebody is in it. One that calls Attach is outside of all
 // this: what it does between two Runs nobody comes between, and it must not
 // block.
+//
+// In a race build the detector sees the threads as if they ran in parallel, in no
+// order but what the primitives give them. It reports a race once for a process and
+// pair of stacks: who makes the execution again must set
+// GORACE="suppress_equal_stacks=0 suppress_equal_addresses=0".
 //
 // A thread that loops without coming by a point hangs the machine; one that
 // comes by points for ever is ended by Run, see [LivelockError].
@@ -31,7 +36,9 @@ func Virtual(ncpu int, s sched.Scheduler) *Machine {
 	return m
 }
 
-// A virtual machine is the vm that asks a scheduler.
+// A virtual machine is the vm that asks a scheduler. To the race detector its
+// threads run in parallel, and are ordered by the primitives alone; its own books
+// are touched by all of them, so what touches them is go:norace.
 type virtual struct {
 	m        *Machine
 	s        sched.Scheduler
@@ -43,7 +50,10 @@ type virtual struct {
 	steps    int
 	next     *vthread // who goes on when the one that runs has stopped
 	failed   error
-	dying    bool // threads are being abandoned
+	dying    bool         // threads are being abandoned
+	stopped  *vthread     // in a race build: who has come to a point, for run to decide
+	telling  bool         // in a race build: see gather
+	over     []*coroutine // in a race build: whose threads have ended in this Run
 	objects  map[any]int
 	trace    func(t *vthread) // told of each point, if not nil
 
@@ -57,7 +67,8 @@ type vthread struct {
 	id      int
 	td      *Thread
 	co      *coroutine // nil before it has begun
-	f       func()
+	f       func(td *Thread)
+	arming  uint64        // of a callout that has begun: the number of the arming
 	blocked any           // what it waits for; nil if nothing
 	parked  bool          // asleep
 	woken   bool          // and woken, or will be when it goes to sleep
@@ -81,16 +92,37 @@ func (e *LivelockError) Error() string {
 }
 
 // start implements vm.
+//
+//go:norace
 func (v *virtual) start(td *Thread, f func(td *Thread)) {
 	v.going++
-	v.add(&vthread{td: td, f: func() {
-		f(td)
-		td.Detach()
-		v.going--
-	}})
+	t := &vthread{td: td, f: f}
+	v.add(t)
+	raceRelease(unsafe.Pointer(t))
+}
+
+// run is the whole of what a thread does. It comes after whatever its starter did
+// before; whoever called Run comes after it.
+//
+//go:norace
+func (t *vthread) run() {
+	v := t.td.vm.(*virtual)
+	raceAcquire(unsafe.Pointer(t))
+	defer raceRelease(unsafe.Pointer(v))
+	if t.callout != nil {
+		if t.callout.begin(t.arming) {
+			t.callout.fire()
+		}
+		return
+	}
+	t.f(t.td)
+	t.td.Detach()
+	v.going--
 }
 
 // add makes a thread known, with the next number.
+//
+//go:norace
 func (v *virtual) add(t *vthread) {
 	v.ids++
 	t.id = v.ids
@@ -102,16 +134,20 @@ func (v *virtual) add(t *vthread) {
 
 // run implements vm: it lets threads run until all those of Go have ended, or
 // nothing can run any more.
+//
+//go:norace
 func (v *virtual) run() error {
+	defer v.gather()
 	for v.going > 0 && v.failed == nil {
-		t := v.next
-		if v.next = nil; t == nil {
-			t = v.pick(nil)
+		t, stopped := v.next, v.stopped
+		if v.next, v.stopped = nil, nil; t == nil {
+			t = v.pick(stopped)
 		}
 		switch {
 		case t != nil:
 			v.resume(t)
 		case v.failed == nil:
+			v.gather()
 			return v.deadlock()
 		}
 	}
@@ -119,37 +155,84 @@ func (v *virtual) run() error {
 }
 
 // resume lets a thread run until it stops.
+//
+//go:norace
 func (v *virtual) resume(t *vthread) {
 	if t.co == nil {
 		if t.armed != 0 {
-			n := t.armed
-			t.armed = 0
+			t.arming, t.armed = t.armed, 0
 			t.td.virtual = t
-			t.f = func() {
-				if t.callout.begin(n) {
-					t.callout.fire()
-				}
-			}
 		}
-		t.co = start(t.f)
+		t.co = start(t)
 	}
 	t.co.resume()
 	if t.co.done {
-		t.co.free()
 		v.end(t)
 	}
 }
 
+// end forgets a thread.
+//
+//go:norace
 func (v *virtual) end(t *vthread) {
 	if t.td.virtual == t {
 		t.td.virtual = nil
 	}
-	v.threads = slices.DeleteFunc(v.threads, func(o *vthread) bool { return o == t })
+	v.remove(t)
+	switch {
+	case t.co == nil:
+	case raceEnabled:
+		// Not free yet: two threads on one goroutine are in order.
+		v.over = append(v.over, t.co)
+	default:
+		t.co.free()
+	}
+}
+
+//go:norace
+func (v *virtual) remove(t *vthread) {
+	rest := v.threads[:0]
+	for _, o := range v.threads {
+		if o != t {
+			rest = append(rest, o)
+		}
+	}
+	if len(rest) < len(v.threads) {
+		v.threads[len(rest)] = nil
+	}
+	v.threads = rest
+}
+
+// gather, in a race build, puts whoever called Run after all that the threads have
+// done, those that have not ended included: it may look at what they left.
+//
+//go:norace
+func (v *virtual) gather() {
+	if !raceEnabled {
+		return
+	}
+	v.telling = true
+	for _, t := range v.threads {
+		if t.co != nil && !t.co.done {
+			t.co.resume()
+		}
+	}
+	v.telling = false
+	raceAcquire(unsafe.Pointer(v))
+	for _, c := range v.over {
+		c.free()
+	}
+	v.over = v.over[:0]
 }
 
 // pick decides who goes on, t having come to a point or nobody. Nil is nobody:
 // all threads are asleep, or the execution has no end.
+//
+//go:norace
 func (v *virtual) pick(t *vthread) *vthread {
+	if v.trace != nil && t != nil && t.blocked == nil && !t.parked {
+		v.trace(t)
+	}
 	for {
 		if v.steps++; v.steps > mostSteps {
 			v.failed = &LivelockError{mostSteps}
@@ -180,6 +263,8 @@ func (v *virtual) pick(t *vthread) *vthread {
 
 // candidates lists who can go on, the clock first, and says when the clock would
 // stop next and at which place in the list t is, -1 if at none.
+//
+//go:norace
 func (v *virtual) candidates(t *vthread) (at time.Duration, current int) {
 	at, current = Forever, -1
 	v.can, v.cands = append(v.can[:0], sched.Clock), append(v.cands[:0], nil)
@@ -200,14 +285,24 @@ func (v *virtual) candidates(t *vthread) (at time.Duration, current int) {
 }
 
 // stop is where a thread lets the scheduler decide, and comes back when it is to
-// go on.
+// go on. In a race build run decides: the scheduler's memory is then touched by one
+// goroutine, and it need not know of any of this.
+//
+//go:norace
 func (v *virtual) stop(t *vthread) {
-	if v.next = v.pick(t); v.next == t {
+	if raceEnabled {
+		v.stopped = t
+	} else if v.next = v.pick(t); v.next == t {
 		v.next = nil
 		return
 	}
-	t.co.yield(struct{}{})
+	t.co.yield()
+	for v.telling {
+		raceRelease(unsafe.Pointer(v))
+		t.co.yield()
+	}
 	if v.dying {
+		raceAcquire(unsafe.Pointer(&v.dying))
 		panic(abandoned{})
 	}
 }
@@ -224,18 +319,20 @@ func (td *Thread) Visit(obj any) {
 }
 
 // step implements stops.
+//
+//go:norace
 func (v *virtual) step(td *Thread, at Point, obj any) {
 	t := td.virtual
 	if t == nil || v.dying {
 		return // attached, or on its way out
 	}
-	if t.at, t.obj = at, obj; v.trace != nil {
-		v.trace(t)
-	}
+	t.at, t.obj = at, obj
 	v.stop(t)
 }
 
 // block implements vm.
+//
+//go:norace
 func (v *virtual) block(td *Thread, obj any) {
 	t := td.virtual
 	switch {
@@ -249,6 +346,8 @@ func (v *virtual) block(td *Thread, obj any) {
 }
 
 // free implements vm.
+//
+//go:norace
 func (v *virtual) free(td *Thread, obj any) {
 	for _, t := range v.threads {
 		if t.blocked == obj {
@@ -258,6 +357,8 @@ func (v *virtual) free(td *Thread, obj any) {
 }
 
 // park implements vm.
+//
+//go:norace
 func (v *virtual) park(td *Thread, until time.Duration) bool {
 	t := td.virtual
 	switch {
@@ -271,104 +372,63 @@ func (v *virtual) park(td *Thread, until time.Duration) bool {
 		v.stop(t)
 	}
 	woken := t.woken
-	t.parked, t.woken = false, false
+	if t.parked, t.woken = false, false; woken {
+		raceAcquire(unsafe.Pointer(&t.woken))
+	}
 	return woken
 }
 
 // unpark implements vm.
+//
+//go:norace
 func (v *virtual) unpark(td, sleeper *Thread) {
 	if t := sleeper.virtual; t != nil { // else it has been abandoned
 		t.woken = true
+		raceRelease(unsafe.Pointer(&t.woken))
 	}
 }
 
 // now implements vm.
+//
+//go:norace
 func (v *virtual) now(td *Thread) time.Duration { return v.clock }
 
 // arm implements vm.
+//
+//go:norace
 func (v *virtual) arm(td *Thread, c *Callout, n uint64, at time.Duration) {
-	v.add(&vthread{td: c.td, callout: c, armed: n, until: at})
+	t := &vthread{td: c.td, callout: c, armed: n, until: at}
+	v.add(t)
+	raceRelease(unsafe.Pointer(t))
 }
 
 // disarm implements vm.
+//
+//go:norace
 func (v *virtual) disarm(td *Thread, c *Callout, n uint64) {
-	v.threads = slices.DeleteFunc(v.threads, func(t *vthread) bool { return t.callout == c && t.armed == n })
+	for _, t := range v.threads {
+		if t.callout == c && t.armed == n {
+			v.remove(t)
+			return
+		}
+	}
 }
 
 // abandon implements vm: it ends all threads where they are.
+//
+//go:norace
 func (v *virtual) abandon() {
 	v.dying = true
 	for len(v.threads) > 0 {
 		t := v.threads[len(v.threads)-1]
 		for t.co != nil && !t.co.done {
+			raceRelease(unsafe.Pointer(&v.dying))
 			t.co.quiet = true
 			t.co.resume()
-		}
-		if t.co != nil {
-			t.co.free()
+			raceAcquire(unsafe.Pointer(v))
 		}
 		v.end(t)
 	}
 	v.going = 0
-}
-
-// deadlock says who waits for what.
-func (v *virtual) deadlock() error {
-	err := &DeadlockError{}
-	for _, t := range v.threads {
-		s := Sleeper{Thread: t.td.Name}
-		if t.blocked != nil {
-			s.On = v.name(t.blocked)
-		} else if wc := t.td.wchan.Load(); wc != nil {
-			s.On = wc.Name
-		}
-		err.Sleepers = append(err.Sleepers, s)
-	}
-	slices.SortFunc(err.Sleepers, byName)
-	return err
-}
-
-// Pending implements [sched.View].
-func (v *virtual) Pending(thread int) sched.Op {
-	for _, t := range v.threads {
-		if t.id == thread {
-			return sched.Op{Point: uint8(t.at), Object: v.number(t.obj), Reads: t.at == PointLoad}
-		}
-	}
-	return sched.Op{}
-}
-
-// number numbers objects as they are met.
-func (v *virtual) number(obj any) int {
-	if obj == nil {
-		return 0
-	}
-	n, ok := v.objects[obj]
-	if !ok {
-		if v.objects == nil {
-			v.objects = map[any]int{}
-		}
-		n = len(v.objects) + 1
-		v.objects[obj] = n
-	}
-	return n
-}
-
-// name is what a report calls an object.
-func (v *virtual) name(obj any) string {
-	name := ""
-	switch o := obj.(type) {
-	case *Token:
-		name = o.Name
-	case *Mutex:
-		name = o.Name
-	case *WaitChan:
-		name = o.Name
-	case *CPU:
-		return fmt.Sprintf("cpu%d", o.id)
-	}
-	if name == "" {
-		return fmt.Sprintf("%T %d", obj, v.number(obj))
-	}
-	return name
+	v.gather()
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/kqlab/kqlab/model/machine/sched"
@@ -84,16 +85,22 @@ func TestPoints(t *testing.T) {
 	for _, c := range passages() {
 		m := Virtual(2, sched.NewRandom(1))
 		points := map[Point]bool{}
-		m.vm.(*virtual).trace = func(t *vthread) { points[t.at] = true }
-		var got []Point
+		var ended atomic.Bool
+		m.vm.(*virtual).trace = func(t *vthread) {
+			if !ended.Load() {
+				points[t.at] = true
+			}
+		}
 		m.Go("a", 0, func(td *Thread) {
 			c.f(td)
-			for p := range points {
-				got = append(got, p)
-			}
+			ended.Store(true)
 		})
 		if err := m.Run(); err != nil {
 			t.Error(c.primitive, err)
+		}
+		var got []Point
+		for p := range points {
+			got = append(got, p)
 		}
 		slices.Sort(got)
 		slices.Sort(c.want)
@@ -368,7 +375,7 @@ func TestVirtualCallout(t *testing.T) {
 		})
 		m.Go("a", 0, func(td *Thread) {
 			c.Reset(td, 1)
-			for td.Now() == 0 && td.m.vm.(*virtual).steps < 40 {
+			for td.Now() == 0 && td.m.steps() < 40 {
 				c.Running(td)
 			}
 			if c.Stop(td) {

@@ -20,10 +20,10 @@ type How string
 
 // The ways, as the tables name them.
 const (
-	Finding  How = "finding"     // a test failed, and says what does not hold
-	Race     How = "race report" // the race detector's
-	Crash    How = "crash"       // a panic, or a fatal error of the runtime
-	Deadline How = "deadline"    // it did not end
+	Finding  How = "finding"   // a test failed, and says what does not hold
+	Race     How = "data race" // the race detector's
+	Crash    How = "crash"     // a panic, or a fatal error of the runtime
+	Deadline How = "deadline"  // it did not end
 )
 
 // A Verdict is what became of one process.
