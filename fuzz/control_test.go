@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"testing"
 	"time"
 
@@ -58,6 +59,14 @@ func explore(name string) {
 
 // racy are the planted faults that are races: they exclude nobody.
 var racy = []string{"none", "deliver-without-the-lock"}
+
+// skipRacy skips what would find such a fault in this process.
+func skipRacy(t *testing.T, name string) {
+	t.Helper()
+	if raceEnabled && slices.Contains(racy, name) {
+		t.Skipf("%s is a race to the detector, and so the end of this process: see TestExploreRaces", name)
+	}
+}
 
 // A strategy that does not exclude is a race to the detector, on whatever schedule:
 // also where no two threads happen to meet in a domain.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -70,9 +69,7 @@ func TestExploreFinds(t *testing.T) {
 			if testing.Short() && scripts > 1000 {
 				t.Skip("with -short: it takes a thousand scripts")
 			}
-			if raceEnabled && slices.Contains(racy, f.Name) {
-				t.Skip("a race to the detector, and so the end of this process: see TestExploreRaces")
-			}
+			skipRacy(t, f.Name)
 			x := exploration(f.Entry, scripts, most)
 			x.Workers = 2
 			got := x.Explore(t.Context())

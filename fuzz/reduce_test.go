@@ -43,6 +43,7 @@ func TestReduce(t *testing.T) {
 			if testing.Short() && scripts > 1000 {
 				t.Skip("with -short: it takes a thousand scripts")
 			}
+			skipRacy(t, f.Name)
 			x := exploration(f.Entry, scripts, 3)
 			r := x.Explore(t.Context()).Failure
 			if r == nil {
@@ -152,7 +153,7 @@ thread cpu=1
 // With no execution to make, or no time, the failure stays what it is; with a few
 // it is one that has failed, and never larger.
 func TestReduceEnds(t *testing.T) {
-	x := exploration(broken.All[0].Entry, 100, 3)
+	x := exploration(broken.All[2].Entry, 400, 3)
 	r := x.Explore(t.Context()).Failure
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -176,7 +177,7 @@ func TestReduceEnds(t *testing.T) {
 
 // What does not fail as it is said to has nothing smaller.
 func TestReduceRight(t *testing.T) {
-	x := exploration(broken.All[0].Entry, 100, 3)
+	x := exploration(broken.All[2].Entry, 400, 3)
 	r := x.Explore(t.Context()).Failure
 	got := fuzz.Reduce(t.Context(), r, fuzz.Options{New: strategies.All[0].New, Strategy: "giant"}, reduceMost, nil)
 	if got.Failure != r || got.Executions != 1 {

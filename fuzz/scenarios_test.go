@@ -60,6 +60,10 @@ func TestScenariosFind(t *testing.T) {
 		"migrate-does-not-drain":    "message-against-migrate",
 	}
 	for _, f := range broken.All {
+		if raceEnabled && slices.Contains(racy, f.Name) {
+			t.Logf("%s: left out, since it is a race to the detector: see TestExploreRaces", f.Name)
+			continue
+		}
 		name := "two-sleepers-one-event"
 		if other, ok := in[f.Name]; ok {
 			name = other
