@@ -56,12 +56,19 @@ func TestExploreExhausts(t *testing.T) {
 	}
 }
 
+// skipRace skips what would explore the control none in this process. That the
+// detector sees it is TestExploreRaces of package fuzz, in a process of its own.
+func skipRace(t *testing.T) {
+	t.Helper()
+	if cli.RaceBuild() {
+		t.Skip("none is a race to the detector, and so the end of this process: see TestExploreRaces of package fuzz")
+	}
+}
+
 // What fails is saved with its schedule, made smaller and as it was, and the
 // command that is named shows the smaller one again.
 func TestExploreFinds(t *testing.T) {
-	if cli.RaceBuild() {
-		t.Skip("a race to the detector, and so the end of this process")
-	}
+	skipRace(t)
 	inFolder(t)
 	status, stdout, stderr := kqlab(t, "explore", "--strategies", "none", "--schedules", "1000", "--out", "found")
 	if status != cli.ExitWrong || !strings.Contains(stdout, "wrong") || !strings.Contains(stderr, "one thread in a domain") {
@@ -100,9 +107,7 @@ func TestExploreFinds(t *testing.T) {
 
 // A program is told the sizes too.
 func TestExploreSizes(t *testing.T) {
-	if cli.RaceBuild() {
-		t.Skip("a race to the detector, and so the end of this process")
-	}
+	skipRace(t)
 	inFolder(t)
 	_, stdout, stderr := kqlab(t, "explore", "--strategies", "none", "--scenario", "generated", "--schedules", "1000", "--format", "json")
 	var one struct {

@@ -74,7 +74,7 @@ func TestExploreRaces(t *testing.T) {
 	for _, name := range racy {
 		t.Run(name, func(t *testing.T) {
 			if !raceEnabled {
-				t.Skip("only a build with the race detector sees races")
+				t.Skip("only a build with the race detector sees races: go test -race")
 			}
 			cmd := exec.CommandContext(t.Context(), os.Args[0])
 			cmd.Env = append(os.Environ(), racing+"="+name)

@@ -57,20 +57,23 @@ func TestExplore(t *testing.T) {
 	}
 }
 
+// faulty is an exploration that finds a planted fault, in a process that may do so.
+func faulty(t *testing.T, f broken.Fault) fuzz.Exploration {
+	t.Helper()
+	scripts := 400
+	if f.Name == "no-second-look" { // needs three threads at one box
+		scripts = 4000
+	}
+	skipRacy(t, f.Name)
+	return exploration(f.Entry, scripts, 3)
+}
+
 // Each planted fault is found: without luck, in this process, in the same script
 // whoever looks, and again when its schedule is replayed.
 func TestExploreFinds(t *testing.T) {
 	for _, f := range broken.All {
 		t.Run(f.Name, func(t *testing.T) {
-			scripts, most := 400, 3
-			if f.Name == "no-second-look" { // needs three threads at one box
-				scripts = 4000
-			}
-			if testing.Short() && scripts > 1000 {
-				t.Skip("with -short: it takes a thousand scripts")
-			}
-			skipRacy(t, f.Name)
-			x := exploration(f.Entry, scripts, most)
+			x := faulty(t, f)
 			x.Workers = 2
 			got := x.Explore(t.Context())
 			if got.Failure == nil {

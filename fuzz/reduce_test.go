@@ -36,15 +36,7 @@ var small = map[string]fuzz.Size{
 func TestReduce(t *testing.T) {
 	for _, f := range broken.All {
 		t.Run(f.Name, func(t *testing.T) {
-			scripts := 400
-			if f.Name == "no-second-look" { // see TestExploreFinds
-				scripts = 4000
-			}
-			if testing.Short() && scripts > 1000 {
-				t.Skip("with -short: it takes a thousand scripts")
-			}
-			skipRacy(t, f.Name)
-			x := exploration(f.Entry, scripts, 3)
+			x := faulty(t, f)
 			r := x.Explore(t.Context()).Failure
 			if r == nil {
 				t.Fatal("not found")

@@ -62,8 +62,13 @@ func TestParseErrors(t *testing.T) {
 	}
 }
 
-func FuzzParse(f *testing.F) {
-	files, _ := filepath.Glob(filepath.Join("testdata", "*", "*.txt"))
+// addKept makes the histories of testdata the first inputs.
+func addKept(f *testing.F) {
+	f.Helper()
+	files, err := filepath.Glob(filepath.Join("testdata", "*", "*.txt"))
+	if err != nil || len(files) == 0 {
+		f.Fatalf("no histories: %v", err)
+	}
 	for _, name := range files {
 		text, err := os.ReadFile(name)
 		if err != nil {
@@ -71,6 +76,10 @@ func FuzzParse(f *testing.F) {
 		}
 		f.Add(string(text))
 	}
+}
+
+func FuzzParse(f *testing.F) {
+	addKept(f)
 	f.Fuzz(func(t *testing.T, text string) {
 		h, err := linearizability.Parse("h", text)
 		if err != nil {
@@ -89,14 +98,7 @@ func FuzzParse(f *testing.F) {
 // Whatever a history says there is a verdict on it, within the limit, and a
 // picture if it is not right.
 func FuzzCheck(f *testing.F) {
-	files, _ := filepath.Glob(filepath.Join("testdata", "*", "*.txt"))
-	for _, name := range files {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(string(text))
-	}
+	addKept(f)
 	for seed := range uint64(20) { // with commit points
 		f.Add(record(strategies.All[seed%3], seed).String())
 	}

@@ -126,7 +126,7 @@ var races = []struct {
 // The race detector sees, on a virtual machine, what no primitive puts in order.
 func TestVirtualRaces(t *testing.T) {
 	if !raceEnabled {
-		t.Skip("only a build with the race detector sees races")
+		t.Skip("only a build with the race detector sees races: go test -race")
 	}
 	for _, p := range races {
 		t.Run(p.name, func(t *testing.T) {
