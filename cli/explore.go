@@ -23,6 +23,8 @@ import (
 const (
 	generated = "generated" // in place of a scenario: drawn scripts
 	standard  = "standard"  // the scenario that is explored if none is named
+	allKept   = "all"       // in place of a scenario: each that is kept
+	smallKept = "small"     // each that is small enough to be exhausted
 
 	// Of a drawn script so many executions are made before the next is drawn;
 	// of a scenario so many by one worker in a row.
@@ -60,8 +62,9 @@ other, and what is found replays. Each history is held against the specification
 a deadlock, a lost wakeup, a livelock, a panic, or two threads in one domain is a
 finding too.
 
-Scenarios are kept scripts, those that list prints, or a file; "generated" draws
-scripts, as check does. Schedulers: ` + strings.Join(sched.Names(), ", ") + `;
+Scenarios are kept scripts, those that list prints, or a file; "all" are all that are
+kept, one after another, and "small" those with at most three threads of at most three
+operations; "generated" draws scripts, as check does. Schedulers: ` + strings.Join(sched.Names(), ", ") + `;
 those after urw make every execution that they know of once, see --exhaust, and
 dfs and delay say "complete" when there is none left.
 
@@ -78,6 +81,8 @@ Exit status: 0 no finding; 1 a strategy is wrong; 2 bad usage; 130 interrupted.`
 			"explore --scenario scan-against-delete --schedules 100000",
 			"explore --scenario two-sleepers-one-event --scheduler dfs:2 --exhaust",
 			"explore --scenario generated --scheduler pct:3 --strategies pcpu",
+			"explore --scenario all --scheduler pct:3                each that is kept",
+			"explore --scenario small --scheduler dfs:1 --exhaust    each to its end",
 			"explore --strategies none                               a control"),
 		Args: noArgs,
 	}
@@ -99,18 +104,18 @@ Exit status: 0 no finding; 1 a strategy is wrong; 2 bad usage; 130 interrupted.`
 		if err != nil {
 			return err
 		}
-		scripts, err := f.scripts(verb)
+		subjects, err := f.subjects(verb)
 		if err != nil {
 			return err
 		}
-		return a.explore(cmd.Context(), &f, entries, scripts)
+		return a.explore(cmd.Context(), &f, entries, subjects)
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	fs.StringSliceVar(&f.strategies, "strategies", nil, "strategies to explore, such as giant,pcpu; all if not given")
-	fs.StringVar(&f.scenario, "scenario", standard, "a scenario, the file of a script, or "+generated)
+	fs.StringVar(&f.scenario, "scenario", standard, "a scenario, the file of a script, or one of "+strings.Join(inPlace, ", "))
 	fs.StringVar(&f.scheduler, "scheduler", "random", "who decides: "+strings.Join(sched.Names(), ", "))
-	fs.IntVar(&f.schedules, "schedules", 10_000, "executions to make of each strategy")
+	fs.IntVar(&f.schedules, "schedules", 10_000, "executions to make of each scenario under each strategy")
 	fs.BoolVar(&f.exhaust, "exhaust", false, "make all executions that the scheduler knows of, however many")
 	fs.IntVar(&f.workers, "workers", 1, "executions that are made side by side; what is found does not depend on it")
 	fs.Uint64Var(&f.seed, "seed", 1, "of the scheduler, and of the first drawn script")
@@ -119,19 +124,43 @@ Exit status: 0 no finding; 1 a strategy is wrong; 2 bad usage; 130 interrupted.`
 	return cmd
 }
 
-// scripts returns what gives the scripts, nil for drawn ones.
-func (f *exploreFlags) scripts(verb string) (*script.Script, error) {
+// inPlace are the words that stand for other than one scenario.
+var inPlace = []string{allKept, smallKept, generated}
+
+// A subject is what is explored under each strategy.
+type subject struct {
+	name   string
+	script *script.Script // nil: drawn ones
+}
+
+// subjects returns what --scenario stands for.
+func (f *exploreFlags) subjects(verb string) ([]subject, error) {
+	kept := fuzz.Scenarios()
 	switch {
 	case f.scenario == generated:
-		return nil, nil
-	case slices.Contains(fuzz.Scenarios(), f.scenario):
-		return fuzz.Scenario(f.scenario)
+		return []subject{{generated, nil}}, nil
+	case f.scenario == allKept || f.scenario == smallKept:
+		var all []subject
+		for _, name := range kept {
+			s, err := fuzz.Scenario(name)
+			if err != nil {
+				return nil, err
+			}
+			if f.scenario == allKept || s.Small() {
+				all = append(all, subject{name, s})
+			}
+		}
+		return all, nil
+	case slices.Contains(kept, f.scenario):
+		s, err := fuzz.Scenario(f.scenario)
+		return []subject{{f.scenario, s}}, err
 	}
 	if _, err := os.Stat(f.scenario); errors.Is(err, os.ErrNotExist) && filepath.Ext(f.scenario) == "" {
-		_, err := pick(verb, "scenario", []string{f.scenario}, append(fuzz.Scenarios(), generated), func(s string) string { return s })
+		_, err := pick(verb, "scenario", []string{f.scenario}, append(kept, inPlace...), func(s string) string { return s })
 		return nil, err
 	}
-	return readScript(verb, f.scenario)
+	s, err := readScript(verb, f.scenario)
+	return []subject{{f.scenario, s}}, err
 }
 
 // exploration returns what explores a script, or drawn ones, under a strategy.
@@ -139,6 +168,7 @@ func (f *exploreFlags) exploration(e strategies.Entry, s *script.Script) fuzz.Ex
 	x := fuzz.Exploration{
 		Options: fuzz.Options{New: e.New, Strategy: e.Name},
 		Workers: f.workers,
+		Most:    f.schedules,
 		Scheduler: func(i int) sched.Scheduler {
 			c, err := sched.New(f.scheduler, f.seed+uint64(i))
 			if err != nil {
@@ -159,7 +189,7 @@ func (f *exploreFlags) exploration(e strategies.Entry, s *script.Script) fuzz.Ex
 		// The executions of a search follow from each other.
 		x.Each, x.Scripts = f.schedules, 1
 		if f.exhaust {
-			x.Each = 1 << 60
+			x.Each, x.Most = 1<<60, 0
 		}
 	}
 	return x
@@ -187,53 +217,30 @@ type explored struct {
 	To   *fuzz.Size `json:"to,omitempty"`
 }
 
-// explore explores one strategy after another, and stops none for another's sake.
-func (a *app) explore(ctx context.Context, f *exploreFlags, entries []strategies.Entry, s *script.Script) error {
+// explore explores each subject under one strategy after another, and stops none
+// for another's sake.
+func (a *app) explore(ctx context.Context, f *exploreFlags, entries []strategies.Entry, subjects []subject) error {
 	bar := newBar(a.stderr)
 	defer bar.clear()
 	var all []*explored
 	var wrong []*verdict
-	executions, took := 0, 0.0
-	for i, e := range entries {
-		x := f.exploration(e, s)
-		part := func(done int) float64 {
-			return (float64(i) + float64(done)/float64(max(1, x.Scripts))) / float64(len(entries))
-		}
-		x.Progress = func(known fuzz.Explored) {
-			bar.span(part(known.Scripts), part(known.Scripts), 0, fmt.Sprintf("%s, %s", e.Name, commas(known.Executions)))
-		}
-		begin := time.Now()
-		got := x.Explore(ctx)
-		one := &explored{
-			Strategy: e.Name, Scenario: f.scenario, Scheduler: f.scheduler, Seed: f.seed, Correct: got.Failure == nil, Complete: got.Complete,
-			Executions: got.Executions, Operations: got.Operations, Outcomes: got.Outcomes, Searched: got.Searched, Undecided: got.Undecided,
-			Seconds: time.Since(begin).Seconds(),
-		}
-		if got.Err != nil {
-			return fmt.Errorf("%s, %s: %w", e.Name, f.scenario, got.Err)
-		}
-		if f.scheduler == "dpor" {
-			// A step of the machine may touch more than the object that it
-			// names, such as the mail of a CPU.
-			one.Complete = false
-		}
-		executions += one.Executions
-		took += one.Seconds
-		all = append(all, one)
-		if got.Failure != nil {
-			small := reduced(ctx, got.Failure, x.Options, func(known fuzz.Reduced) {
-				at := part(got.Scripts)
-				bar.span(at, at, 0, fmt.Sprintf("%s smaller, %s", e.Name, commas(known.Executions)))
+	parts := float64(len(subjects) * len(entries))
+	for _, s := range subjects {
+		for _, e := range entries {
+			if ctx.Err() != nil {
+				break
+			}
+			at := float64(len(all))
+			one, v, err := a.exploreOne(ctx, f, e, s, func(done float64, what string) {
+				done = (at + done) / parts
+				bar.span(done, done, 0, e.Name+" "+what)
 			})
-			v, err := a.wrongExecution(got.Failure, small, f.out)
 			if err != nil {
 				return err
 			}
-			one.Finding, one.File, one.From, one.To = v.Finding, v.Files[0], &small.From, &small.To
-			wrong = append(wrong, v)
-		}
-		if ctx.Err() != nil {
-			break
+			if all = append(all, one); v != nil {
+				wrong = append(wrong, v)
+			}
 		}
 	}
 	bar.clear()
@@ -246,7 +253,6 @@ func (a *app) explore(ctx context.Context, f *exploreFlags, entries []strategies
 		}
 	} else {
 		printExplored(a.stdout, f, all, newPaint(a.stdout))
-		fmt.Fprintf(a.stdout, "%s executions/s\n", commas(int(float64(executions)/max(took, 1e-9))))
 	}
 	switch {
 	case wrong != nil:
@@ -255,6 +261,40 @@ func (a *app) explore(ctx context.Context, f *exploreFlags, entries []strategies
 		return errInterrupted
 	}
 	return nil
+}
+
+// exploreOne explores one subject under one strategy. The verdict is nil if nothing
+// was found.
+func (a *app) exploreOne(ctx context.Context, f *exploreFlags, e strategies.Entry, s subject, tell func(done float64, what string)) (*explored, *verdict, error) {
+	x := f.exploration(e, s.script)
+	x.Progress = func(known fuzz.Explored) {
+		tell(float64(known.Scripts)/float64(x.Scripts), commas(known.Executions))
+	}
+	begin := time.Now()
+	got := x.Explore(ctx)
+	one := &explored{
+		Strategy: e.Name, Scenario: s.name, Scheduler: f.scheduler, Seed: f.seed, Correct: got.Failure == nil, Complete: got.Complete,
+		Executions: got.Executions, Operations: got.Operations, Outcomes: got.Outcomes, Searched: got.Searched, Undecided: got.Undecided,
+		Seconds: time.Since(begin).Seconds(),
+	}
+	if got.Err != nil {
+		return nil, nil, fmt.Errorf("%s, %s: %w", e.Name, s.name, got.Err)
+	}
+	if f.scheduler == "dpor" {
+		// A step of the machine may touch more than the object that it names, such
+		// as the mail of a CPU.
+		one.Complete = false
+	}
+	if got.Failure == nil {
+		return one, nil, nil
+	}
+	small := reduced(ctx, got.Failure, x.Options, func(known fuzz.Reduced) { tell(1, "smaller, "+commas(known.Executions)) })
+	v, err := a.wrongExecution(got.Failure, small, f.out)
+	if err != nil {
+		return nil, nil, err
+	}
+	one.Finding, one.File, one.From, one.To = v.Finding, v.Files[0], &small.From, &small.To
+	return one, v, nil
 }
 
 // reduced makes a failure smaller.
@@ -291,12 +331,20 @@ func (a *app) wrongExecution(r *fuzz.Report, small fuzz.Reduced, folder string) 
 	return v, nil
 }
 
+// printExplored prints what came of each, and last how fast it was.
 func printExplored(w io.Writer, f *exploreFlags, all []*explored, p paint) {
+	several := slices.ContainsFunc(all, func(one *explored) bool { return one.Scenario != all[0].Scenario })
 	g := grid{{
 		left("strategy"), left("verdict"), right("executions"), right("operations"), right("outcomes"),
 		right("searched"), right("undecided"), right("seconds"), left(""),
 	}}
+	if several {
+		g[0] = slices.Insert(g[0], 0, left("scenario"))
+	}
+	executions, took, last := 0, 0.0, ""
 	for _, one := range all {
+		executions += one.Executions
+		took += one.Seconds
 		word, complete := left("no finding"), ""
 		if word.paint = p.green; !one.Correct {
 			word = left("wrong")
@@ -305,11 +353,21 @@ func printExplored(w io.Writer, f *exploreFlags, all []*explored, p paint) {
 		if one.Complete {
 			complete = "complete"
 		}
-		g = append(g, []cell{
+		row := []cell{
 			left(one.Strategy), word, right(commas(one.Executions)), right(commas(one.Operations)), right(commas(one.Outcomes)),
 			right(commas(one.Searched)), right(commas(one.Undecided)), right(fmt.Sprintf("%.1f", one.Seconds)), left(complete),
-		})
+		}
+		if several {
+			name := one.Scenario
+			if name == last {
+				name = ""
+			}
+			last = one.Scenario
+			row = slices.Insert(row, 0, left(name))
+		}
+		g = append(g, row)
 	}
 	fmt.Fprintf(w, "%s  %s, scheduler %s, seed %d\n", p.bold("Explored"), f.scenario, f.scheduler, f.seed)
 	g.print(w, p)
+	fmt.Fprintf(w, "%s executions/s\n", commas(int(float64(executions)/max(took, 1e-9))))
 }

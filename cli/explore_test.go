@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/kqlab/kqlab/cli"
+	"github.com/kqlab/kqlab/fuzz"
 )
 
 // A right strategy is explored without a finding, and the last line says how fast.
@@ -53,6 +55,50 @@ func TestExploreExhausts(t *testing.T) {
 	status, stdout, stderr := kqlab(t, "explore", "--strategies", "giant", "--scenario", "two-sleepers-one-event", "--scheduler", "dfs:0", "--exhaust")
 	if status != cli.ExitOK || !strings.Contains(stdout, "complete") {
 		t.Errorf("status %d:\n%s%s", status, stdout, stderr)
+	}
+}
+
+// All scenarios are explored one after another, and of the small ones those that
+// are small.
+func TestExploreAll(t *testing.T) {
+	inFolder(t)
+	for _, word := range []string{"all", "small"} {
+		var want []string
+		for _, name := range fuzz.Scenarios() {
+			s, err := fuzz.Scenario(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			small := len(s.Threads) <= 3
+			for _, th := range s.Threads {
+				small = small && len(th.Ops) <= 3
+			}
+			if word == "all" || small {
+				want = append(want, name+" giant", name+" pcpu")
+			}
+		}
+		args := []string{"explore", "--scenario", word, "--strategies", "giant,pcpu", "--schedules", "2"}
+		status, stdout, stderr := kqlab(t, append(args, "--format", "json")...)
+		var got []string
+		for dec := json.NewDecoder(strings.NewReader(stdout)); dec.More(); {
+			var one struct {
+				Scenario, Strategy string
+				Executions         int
+			}
+			if err := dec.Decode(&one); err != nil {
+				t.Fatal(err)
+			}
+			if one.Executions != 2 {
+				t.Errorf("%+v", one)
+			}
+			got = append(got, one.Scenario+" "+one.Strategy)
+		}
+		if status != cli.ExitOK || !slices.Equal(got, want) || len(want) < 20 {
+			t.Errorf("%s: status %d, %v\n%s\nwant %v", word, status, got, stderr, want)
+		}
+		if _, stdout, _ = kqlab(t, args...); strings.Count(stdout, "nested-crossing") != 1 || !strings.HasSuffix(stdout, " executions/s\n") {
+			t.Errorf("%s:\n%s", word, stdout)
+		}
 	}
 }
 

@@ -112,6 +112,8 @@ func (a *app) list(kind string) []listed {
 			about, _, _ := strings.Cut(strings.Join(s.Doc, " "), " Look at:")
 			add(name, about)
 		}
+		add(allKept, "not a scenario: each of these, one after another")
+		add(smallKept, "not a scenario: each that has at most three threads of at most three operations")
 		add(generated, "not a scenario: scripts drawn at random, as check draws them")
 	case "schedulers":
 		for _, name := range sched.Names() {

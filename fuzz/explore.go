@@ -27,6 +27,7 @@ type Exploration struct {
 	Scheduler func(i int) sched.Scheduler
 
 	Scripts int // how many scripts there are
+	Most    int // executions in all, if it is not 0: the last script has what is left
 	Workers int // how many are explored side by side; 1 if it is 0
 
 	// Progress, if not nil, is told now and then how far it is. The calls come
@@ -104,7 +105,11 @@ func (w *explorers) explore(ctx context.Context, i int) (one Explored) {
 	recorded := &sched.Recorded{Scheduler: w.Scheduler(i)}
 	o.Scheduler = recorded
 	outcomes := map[uint64]bool{}
-	for one.Executions < w.Each && ctx.Err() == nil {
+	each := w.Each
+	if w.Most > 0 {
+		each = min(each, w.Most-i*w.Each)
+	}
+	for one.Executions < each && ctx.Err() == nil {
 		if !recorded.Begin() {
 			search, ok := recorded.Scheduler.(sched.Search)
 			if ok {

@@ -120,6 +120,17 @@ func TestReplayMisfit(t *testing.T) {
 	}
 }
 
+// No more executions are made than are wanted.
+func TestExploreMost(t *testing.T) {
+	for most, want := range map[int]int{0: 12, 1: 1, 3: 3, 4: 4, 11: 11, 100: 12} {
+		x := exploration(strategies.All[0], 3, 4)
+		x.Most, x.Workers = most, 2
+		if got := x.Explore(t.Context()); got.Executions != want {
+			t.Errorf("at most %d: %d executions, want %d", most, got.Executions, want)
+		}
+	}
+}
+
 // The end of the context ends it, and then it is not complete.
 func TestExploreEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())

@@ -103,6 +103,18 @@ func (s *Script) Ops() int {
 	return n
 }
 
+// The size of a script whose executions can all be made, at few preemptions.
+const (
+	smallThreads = 3
+	smallOps     = 3 // of a thread
+)
+
+// Small reports whether the script is so small that all its executions with few
+// preemptions can be made.
+func (s *Script) Small() bool {
+	return len(s.Threads) <= smallThreads && !slices.ContainsFunc(s.Threads, func(t Thread) bool { return len(t.Ops) > smallOps })
+}
+
 // Periodic reports whether there may be a timer that expires again and again: one
 // that has been made without EV_ONESHOT. NOTE_ABSTIME is no bar to that, since a
 // later EV_ADD can make a period of the instant.
