@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -35,6 +36,8 @@ const (
 	// hangs now and then, each time until a livelock is seen.
 	reduceMost = 20_000
 	reduceTime = 30 * time.Second
+
+	tellEvery = 100 * time.Millisecond // of progress
 )
 
 // exploreFlags are the flags of explore.
@@ -72,6 +75,12 @@ What fails is saved, with its schedule: the verb replay shows the same execution
 A smaller one that is wrong in the same way is looked for, for half a minute at
 most, and saved too: with fewer threads and operations, and with no more
 preemptions than it takes, as far as was found.
+
+How much was seen is said by the different outcomes (what every call answered, and who
+sleeps at the end); by the pairs of points that two threads came to at one object,
+one after the other; and, where executions are drawn, by an estimate of how likely the
+next one has an outcome that none had: Good and Turing's, by how many came once.
+
 All this is in one process, which a strategy may end, or hang by waiting for
 something that the machine does not know.
 
@@ -197,20 +206,25 @@ func (f *exploreFlags) exploration(e strategies.Entry, s *script.Script) fuzz.Ex
 
 // An explored is what came of one strategy.
 type explored struct {
-	Strategy   string  `json:"strategy"`
-	Scenario   string  `json:"scenario"`
-	Scheduler  string  `json:"scheduler"`
-	Seed       uint64  `json:"seed"`
-	Correct    bool    `json:"correct"`
-	Complete   bool    `json:"complete,omitempty"`
-	Executions int     `json:"executions"`
-	Operations int     `json:"operations"`
-	Outcomes   int     `json:"outcomes"`
-	Searched   int     `json:"searched,omitempty"`
-	Undecided  int     `json:"undecided,omitempty"`
-	Seconds    float64 `json:"seconds"`
-	Finding    string  `json:"finding,omitempty"`
-	File       string  `json:"file,omitempty"` // the smallest
+	Strategy   string `json:"strategy"`
+	Scenario   string `json:"scenario"`
+	Scheduler  string `json:"scheduler"`
+	Seed       uint64 `json:"seed"`
+	Correct    bool   `json:"correct"`
+	Complete   bool   `json:"complete,omitempty"`
+	Executions int    `json:"executions"`
+	Operations int    `json:"operations"`
+	Outcomes   int    `json:"outcomes"`
+
+	// Unseen is how likely an outcome is that has not been seen; of a search it
+	// is not known.
+	Unseen    *float64 `json:"unseen,omitempty"`
+	Pairs     int      `json:"pairs"`
+	Searched  int      `json:"searched,omitempty"`
+	Undecided int      `json:"undecided,omitempty"`
+	Seconds   float64  `json:"seconds"`
+	Finding   string   `json:"finding,omitempty"`
+	File      string   `json:"file,omitempty"` // the smallest
 
 	// How large what was found is, and what it was made smaller to.
 	From *fuzz.Size `json:"from,omitempty"`
@@ -220,7 +234,7 @@ type explored struct {
 // explore explores each subject under one strategy after another, and stops none
 // for another's sake.
 func (a *app) explore(ctx context.Context, f *exploreFlags, entries []strategies.Entry, subjects []subject) error {
-	bar := newBar(a.stderr)
+	bar := newBarOf(a.stderr, 16, 76)
 	defer bar.clear()
 	var all []*explored
 	var wrong []*verdict
@@ -233,7 +247,7 @@ func (a *app) explore(ctx context.Context, f *exploreFlags, entries []strategies
 			at := float64(len(all))
 			one, v, err := a.exploreOne(ctx, f, e, s, func(done float64, what string) {
 				done = (at + done) / parts
-				bar.span(done, done, 0, e.Name+" "+what)
+				bar.span(done, done, 0, e.Name+", "+what)
 			})
 			if err != nil {
 				return err
@@ -267,16 +281,28 @@ func (a *app) explore(ctx context.Context, f *exploreFlags, entries []strategies
 // was found.
 func (a *app) exploreOne(ctx context.Context, f *exploreFlags, e strategies.Entry, s subject, tell func(done float64, what string)) (*explored, *verdict, error) {
 	x := f.exploration(e, s.script)
-	x.Progress = func(known fuzz.Explored) {
-		tell(float64(known.Scripts)/float64(x.Scripts), commas(known.Executions))
-	}
 	begin := time.Now()
+	drawn, told := f.draws(), begin
+	x.Progress = func(known fuzz.Explored) {
+		if time.Since(told) < tellEvery {
+			return
+		}
+		told = time.Now()
+		estimate, of := known.Unseen(), f.schedules
+		if f.exhaust {
+			of = math.MaxInt
+		}
+		tell(float64(known.Executions)/float64(of), fmt.Sprintf("%s executions, %s/s, %s outcomes, %s unseen, %s pairs",
+			commas(known.Executions), commas(int(float64(known.Executions)/time.Since(begin).Seconds())), commas(known.Outcomes),
+			unseen(pointer(drawn, estimate)), commas(known.Pairs)))
+	}
 	got := x.Explore(ctx)
 	one := &explored{
 		Strategy: e.Name, Scenario: s.name, Scheduler: f.scheduler, Seed: f.seed, Correct: got.Failure == nil, Complete: got.Complete,
-		Executions: got.Executions, Operations: got.Operations, Outcomes: got.Outcomes, Searched: got.Searched, Undecided: got.Undecided,
+		Executions: got.Executions, Operations: got.Operations, Outcomes: got.Outcomes, Pairs: got.Pairs, Searched: got.Searched, Undecided: got.Undecided,
 		Seconds: time.Since(begin).Seconds(),
 	}
+	one.Unseen = pointer(drawn, got.Unseen())
 	if got.Err != nil {
 		return nil, nil, fmt.Errorf("%s, %s: %w", e.Name, s.name, got.Err)
 	}
@@ -295,6 +321,32 @@ func (a *app) exploreOne(ctx context.Context, f *exploreFlags, e strategies.Entr
 	}
 	one.Finding, one.File, one.From, one.To = v.Finding, v.Files[0], &small.From, &small.To
 	return one, v, nil
+}
+
+// draws reports whether the scheduler draws its executions, so that those which it
+// has made tell of those which it has not.
+func (f *exploreFlags) draws() bool {
+	s, err := sched.New(f.scheduler, f.seed)
+	_, search := s.(sched.Search)
+	return err == nil && !search
+}
+
+func pointer(known bool, x float64) *float64 {
+	if !known {
+		return nil
+	}
+	return &x
+}
+
+// unseen writes an estimate of what has not been seen; nil is none.
+func unseen(share *float64) string {
+	switch {
+	case share == nil:
+		return "–"
+	case *share > 0 && *share < 0.0001:
+		return "<0.01 %"
+	}
+	return fmt.Sprintf("%.2f %%", 100**share)
 }
 
 // reduced makes a failure smaller.
@@ -335,7 +387,7 @@ func (a *app) wrongExecution(r *fuzz.Report, small fuzz.Reduced, folder string) 
 func printExplored(w io.Writer, f *exploreFlags, all []*explored, p paint) {
 	several := slices.ContainsFunc(all, func(one *explored) bool { return one.Scenario != all[0].Scenario })
 	g := grid{{
-		left("strategy"), left("verdict"), right("executions"), right("operations"), right("outcomes"),
+		left("strategy"), left("verdict"), right("executions"), right("operations"), right("outcomes"), right("unseen"), right("pairs"),
 		right("searched"), right("undecided"), right("seconds"), left(""),
 	}}
 	if several {
@@ -355,7 +407,7 @@ func printExplored(w io.Writer, f *exploreFlags, all []*explored, p paint) {
 		}
 		row := []cell{
 			left(one.Strategy), word, right(commas(one.Executions)), right(commas(one.Operations)), right(commas(one.Outcomes)),
-			right(commas(one.Searched)), right(commas(one.Undecided)), right(fmt.Sprintf("%.1f", one.Seconds)), left(complete),
+			right(unseen(one.Unseen)), right(commas(one.Pairs)), right(commas(one.Searched)), right(commas(one.Undecided)), right(fmt.Sprintf("%.1f", one.Seconds)), left(complete),
 		}
 		if several {
 			name := one.Scenario
@@ -369,5 +421,9 @@ func printExplored(w io.Writer, f *exploreFlags, all []*explored, p paint) {
 	}
 	fmt.Fprintf(w, "%s  %s, scheduler %s, seed %d\n", p.bold("Explored"), f.scenario, f.scheduler, f.seed)
 	g.print(w, p)
+	for _, line := range wrap("outcomes: different histories, by what was answered. unseen: how likely the next execution has another, "+
+		"estimated by how many came once. pairs: of points that two threads came to at one object, one after the other.", 98) {
+		fmt.Fprintln(w, p.dim(line))
+	}
 	fmt.Fprintf(w, "%s executions/s\n", commas(int(float64(executions)/max(took, 1e-9))))
 }

@@ -20,6 +20,9 @@ func TestExplore(t *testing.T) {
 	if status != cli.ExitOK || stderr != "" || !strings.HasSuffix(lines[len(lines)-1], " executions/s") {
 		t.Errorf("status %d:\n%s%s", status, stdout, stderr)
 	}
+	if ok, _ := regexp.MatchString(`(?m)^giant  +no finding  +300  +\d,\d{3}  +\d+  +\d+\.\d\d %  +\d+ `, stdout); !ok {
+		t.Errorf("outcomes, what is unseen and pairs are not in the table:\n%s", stdout)
+	}
 	for _, s := range []string{"standard, scheduler random, seed 1", "giant", "globaltoken", "pcpu", "no finding"} {
 		if !strings.Contains(stdout, s) {
 			t.Errorf("standard output lacks %q:\n%s", s, stdout)
@@ -33,19 +36,24 @@ func TestExplore(t *testing.T) {
 // However many workers there are, what is seen is the same.
 func TestExploreWorkers(t *testing.T) {
 	inFolder(t)
-	var seen []string
-	for _, workers := range []string{"1", "3"} {
-		status, stdout, stderr := kqlab(t, "explore", "--format", "json", "--strategies", "pcpu", "--scenario", "generated", "--schedules", "200", "--workers", workers)
-		var one map[string]any
-		if err := json.Unmarshal([]byte(stdout), &one); err != nil || status != cli.ExitOK {
-			t.Fatalf("status %d, %v:\n%s%s", status, err, stdout, stderr)
+	for _, scenario := range []string{"generated", "message-against-migrate"} {
+		var seen []string
+		for _, workers := range []string{"1", "2", "3"} {
+			status, stdout, stderr := kqlab(t, "explore", "--format", "json", "--strategies", "pcpu", "--scenario", scenario, "--schedules", "450", "--workers", workers)
+			var one map[string]any
+			if err := json.Unmarshal([]byte(stdout), &one); err != nil || status != cli.ExitOK {
+				t.Fatalf("status %d, %v:\n%s%s", status, err, stdout, stderr)
+			}
+			if u, _ := one["unseen"].(float64); u <= 0 || u >= 1 {
+				t.Errorf("unseen is %v", one["unseen"])
+			}
+			delete(one, "seconds")
+			text, _ := json.Marshal(one)
+			seen = append(seen, string(text))
 		}
-		delete(one, "seconds")
-		text, _ := json.Marshal(one)
-		seen = append(seen, string(text))
-	}
-	if seen[0] != seen[1] {
-		t.Errorf("one worker sees\n%s\nthree\n%s", seen[0], seen[1])
+		if seen[0] != seen[1] || seen[0] != seen[2] {
+			t.Errorf("one worker sees\n%s\ntwo\n%s\nthree\n%s", seen[0], seen[1], seen[2])
+		}
 	}
 }
 
@@ -53,7 +61,7 @@ func TestExploreWorkers(t *testing.T) {
 func TestExploreExhausts(t *testing.T) {
 	inFolder(t)
 	status, stdout, stderr := kqlab(t, "explore", "--strategies", "giant", "--scenario", "two-sleepers-one-event", "--scheduler", "dfs:0", "--exhaust")
-	if status != cli.ExitOK || !strings.Contains(stdout, "complete") {
+	if status != cli.ExitOK || !strings.Contains(stdout, "complete") || !strings.Contains(stdout, " –  ") {
 		t.Errorf("status %d:\n%s%s", status, stdout, stderr)
 	}
 }

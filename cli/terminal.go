@@ -107,6 +107,7 @@ func wrap(text string, width int) []string {
 // A bar shows on a terminal how far the run is; elsewhere it is silent.
 type bar struct {
 	mu     sync.Mutex
+	text   int                      // columns of words
 	pb     *progressbar.ProgressBar // nil: silent
 	ticker *time.Ticker
 	done   chan struct{}
@@ -118,14 +119,17 @@ type bar struct {
 
 const barSteps = 1000
 
-func newBar(w io.Writer) *bar {
-	b := &bar{}
+func newBar(w io.Writer) *bar { return newBarOf(w, 40, 30) }
+
+// newBarOf returns a bar of so many columns behind so many of words.
+func newBarOf(w io.Writer, columns, text int) *bar {
+	b := &bar{text: text}
 	if !isTerminal(w) {
 		return b
 	}
 	b.pb = progressbar.NewOptions(barSteps,
 		progressbar.OptionSetWriter(w),
-		progressbar.OptionSetWidth(40),
+		progressbar.OptionSetWidth(columns),
 		progressbar.OptionSetPredictTime(false),
 		progressbar.OptionSetElapsedTime(true),
 		progressbar.OptionClearOnFinish(),
@@ -158,7 +162,7 @@ func (b *bar) span(from, to float64, d time.Duration, what string) {
 	b.from, b.to = from, to
 	b.start = time.Now()
 	b.end = b.start.Add(d)
-	b.pb.Describe(fmt.Sprintf("%-30.30s", what))
+	b.pb.Describe(fmt.Sprintf("%-*.*s", b.text, b.text, what))
 }
 
 // draw moves the bar by the clock, since a child says nothing before its end.

@@ -3,13 +3,11 @@ package fuzz
 import (
 	"context"
 	"errors"
-	"hash/fnv"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kqlab/kqlab/fuzz/script"
-	"github.com/kqlab/kqlab/linearizability"
 	"github.com/kqlab/kqlab/model/machine/sched"
 )
 
@@ -19,7 +17,8 @@ type Exploration struct {
 	Options // of each execution; Scheduler is the exploration's own
 
 	// Script returns script i, for 0, 1, 2, ...; each is carried out in Each
-	// executions.
+	// executions. If all are to count as executions of one script it returns the same
+	// pointer each time.
 	Script func(i int) *script.Script
 	Each   int
 
@@ -30,8 +29,9 @@ type Exploration struct {
 	Most    int // executions in all, if it is not 0: the last script has what is left
 	Workers int // how many are explored side by side; 1 if it is 0
 
-	// Progress, if not nil, is told now and then how far it is. The calls come
-	// one at a time, from the workers, and hold them up.
+	// Progress, if not nil, is told after each script how far it is, and during a
+	// long one now and then. The calls come one at a time, from the workers, and
+	// hold them up.
 	Progress func(Explored)
 }
 
@@ -45,8 +45,14 @@ type Explored struct {
 	Complete   bool // of every script all executions have been made that its scheduler knows
 
 	// Outcomes are the different histories, as the users of each script see
-	// them: what every call answered, and who is asleep at the end.
-	Outcomes int
+	// them: what every call answered, and who is asleep at the end. So many of
+	// them came Once; see [Explored.Unseen].
+	Outcomes, Once int
+
+	// Pairs is how many different pairs of points were seen, and Covered, at the
+	// end, which: in the first few hundred executions, and in some of the others.
+	Pairs   int
+	Covered []Pair
 
 	// Err is not nil if a search came by something else in an execution that
 	// it made alike: something decides that no scheduler sees.
@@ -57,20 +63,24 @@ type Explored struct {
 }
 
 // Explore carries the exploration out. However many workers there are, the script
-// that is found to fail is the first that does. It ends when all scripts are done,
-// or with the context, which is no error.
+// that is found to fail is the first that does, and what is counted is the same. It
+// ends when all scripts are done, or with the context, which is no error.
 func (e Exploration) Explore(ctx context.Context) Explored {
-	w := &explorers{Exploration: e}
+	w := &explorers{Exploration: e, fails: e.Scripts, waiting: map[int]*part{}}
 	w.out.Complete, w.out.Index = true, -1
+	if e.Scripts > 0 {
+		w.first = e.Script(0)
+	}
 	var g errgroup.Group
 	for range max(1, e.Workers) {
 		g.Go(func() error {
 			for {
-				i, ok := w.begin(ctx)
+				p, ok := w.begin(ctx)
 				if !ok {
 					return nil
 				}
-				w.end(i, w.explore(ctx, i))
+				w.explore(ctx, p)
+				w.end(p)
 			}
 		})
 	}
@@ -78,40 +88,74 @@ func (e Exploration) Explore(ctx context.Context) Explored {
 	if ctx.Err() != nil {
 		w.out.Complete = false
 	}
+	w.out.Covered = w.covered.pairs(&w.names)
 	return w.out
 }
 
 type explorers struct {
 	Exploration
-	mu   sync.Mutex
-	next int      // guarded by mu
-	out  Explored // guarded by mu
+	first *script.Script // number 0
+	names classes
+
+	mu      sync.Mutex
+	next    int           // guarded by mu: number of the script to begin
+	fails   int           // guarded by mu: lowest number of a script known to fail
+	waiting map[int]*part // guarded by mu: done, and not their turn yet
+	free    []*part       // guarded by mu
+	out     Explored      // guarded by mu: of the first scripts, all those before the one whose turn it is
+	same    outcomes      // guarded by mu: of script 0, however often it came
+	covered coverage      // guarded by mu
 }
 
+// A part is what came of one script, as far as it is not in the sum yet. Sums are
+// made in the order of the scripts, or the failure that ends all would come after
+// more or fewer of them, by who was faster.
+type part struct {
+	i        int
+	s        *script.Script
+	one      Explored
+	outcomes []uint64 // of each execution
+	covered  coverage
+}
+
+// enough is how many executions of a script, if it is its turn, are added to the sum
+// before it ends.
+const enough = 4096
+
 // begin takes the next script. When one has failed only those before it matter.
-func (w *explorers) begin(ctx context.Context) (i int, ok bool) {
+func (w *explorers) begin(ctx context.Context) (*part, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if ctx.Err() != nil || w.next == w.Scripts || w.out.Failure != nil && w.next > w.out.Index {
-		return 0, false
+	if ctx.Err() != nil || w.next >= w.Scripts || w.next > w.fails {
+		return nil, false
 	}
+	p := &part{}
+	if n := len(w.free); n > 0 {
+		p, w.free = w.free[n-1], w.free[:n-1]
+	}
+	p.i = w.next
 	w.next++
-	return w.next - 1, true
+	return p, true
 }
 
 // explore makes the executions of one script.
-func (w *explorers) explore(ctx context.Context, i int) (one Explored) {
-	s, o := w.Script(i), w.Options
-	recorded := &sched.Recorded{Scheduler: w.Scheduler(i)}
+func (w *explorers) explore(ctx context.Context, p *part) {
+	s, o, one := w.Script(p.i), w.Options, &p.one
+	p.s = s
+	inner := w.Scheduler(p.i)
+	recorded := &sched.Recorded{Scheduler: inner}
+	watched := newWatcher(inner, &w.names, &p.covered)
 	o.Scheduler = recorded
-	outcomes := map[uint64]bool{}
 	each := w.Each
 	if w.Most > 0 {
-		each = min(each, w.Most-i*w.Each)
+		each = min(each, w.Most-p.i*w.Each)
 	}
-	for one.Executions < each && ctx.Err() == nil {
+	for n := 0; n < each && ctx.Err() == nil; n++ {
+		if recorded.Scheduler = inner; covers(p.i*w.Each + n) {
+			recorded.Scheduler = watched
+		}
 		if !recorded.Begin() {
-			search, ok := recorded.Scheduler.(sched.Search)
+			search, ok := inner.(sched.Search)
 			if ok {
 				one.Err = search.Err()
 			}
@@ -121,7 +165,7 @@ func (w *explorers) explore(ctx context.Context, i int) (one Explored) {
 		r := Run(s, o)
 		one.Executions++
 		one.Operations += len(r.History)
-		outcomes[outcome(r.History)] = true
+		p.outcomes = append(p.outcomes, outcome(r.History))
 		if r.Linear != nil && r.Linear.Searched > 0 {
 			one.Searched++
 		}
@@ -129,51 +173,80 @@ func (w *explorers) explore(ctx context.Context, i int) (one Explored) {
 			one.Undecided++
 		}
 		if r.Finding != nil {
-			one.Failure, one.Index = r, i
+			one.Failure, one.Index = r, p.i
 			break
 		}
+		if len(p.outcomes) >= enough {
+			w.so(p)
+		}
 	}
-	one.Outcomes = len(outcomes)
-	return one
 }
 
-// end adds what came of script i.
-func (w *explorers) end(i int, one Explored) {
+// so adds what is known of a script that has not ended, if it is its turn and its
+// outcomes count together.
+func (w *explorers) so(p *part) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	o := &w.out
-	o.Scripts++
-	o.Executions += one.Executions
-	o.Operations += one.Operations
-	o.Searched += one.Searched
-	o.Undecided += one.Undecided
-	o.Outcomes += one.Outcomes
-	o.Complete = o.Complete && one.Complete
-	if o.Err == nil {
-		o.Err = one.Err
-	}
-	if one.Failure != nil && (o.Failure == nil || i < o.Index) {
-		o.Failure, o.Index = one.Failure, i
-	}
-	if w.Progress != nil {
-		w.Progress(*o)
+	if w.out.Scripts == p.i && p.s == w.first {
+		w.add(p)
+		w.tell()
 	}
 }
 
-// outcome is a number for what the users of a script see of an execution.
-func outcome(h linearizability.History) uint64 {
-	sum := uint64(0)
-	var order [script.MaxThreads + 1]int
-	for _, rec := range h {
-		// The calls of one thread are in order; how those of several lie to each
-		// other in time nobody is answered.
-		f := fnv.New64a()
-		f.Write([]byte{byte(rec.Thread), byte(order[rec.Thread]), byte(order[rec.Thread] >> 8)})
-		f.Write([]byte(rec.Result.String()))
-		order[rec.Thread]++
-		sum += f.Sum64()
+// end adds what came of a script, when it is its turn.
+func (w *explorers) end(p *part) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if p.one.Failure != nil {
+		w.fails = min(w.fails, p.i)
 	}
-	return sum
+	w.waiting[p.i] = p
+	for w.out.Failure == nil {
+		p := w.waiting[w.out.Scripts]
+		if p == nil {
+			return
+		}
+		delete(w.waiting, p.i)
+		w.out.Complete = w.out.Complete && p.one.Complete
+		w.add(p)
+		w.out.Scripts++
+		w.free = append(w.free, p)
+		w.tell()
+	}
+}
+
+// add adds a part to the sum, and empties it.
+func (w *explorers) add(p *part) {
+	o := &w.out
+	o.Executions += p.one.Executions
+	o.Operations += p.one.Operations
+	o.Searched += p.one.Searched
+	o.Undecided += p.one.Undecided
+	if o.Err == nil {
+		o.Err = p.one.Err
+	}
+	if p.one.Failure != nil {
+		o.Failure, o.Index = p.one.Failure, p.i
+	}
+	if p.s == w.first {
+		for _, x := range p.outcomes {
+			w.same.add(x)
+		}
+		o.Outcomes, o.Once = len(w.same.seen), w.same.once
+	} else {
+		all, once := tally(p.outcomes)
+		o.Outcomes += all
+		o.Once += once
+	}
+	w.covered.merge(&p.covered)
+	o.Pairs = w.covered.n
+	p.one, p.outcomes = Explored{}, p.outcomes[:0]
+}
+
+func (w *explorers) tell() {
+	if w.Progress != nil {
+		w.Progress(w.out)
+	}
 }
 
 // ErrMisfit says that a schedule is not of the script under this strategy, or not

@@ -45,14 +45,14 @@ func TestExplore(t *testing.T) {
 				if workers == 0 {
 					first = got
 				}
-				if got != first || told != n {
-					t.Errorf("%d workers: %+v after %d words, want %+v", workers+1, got, told, first)
+				if diff := cmp.Diff(first, got); diff != "" || told != n {
+					t.Errorf("%d workers: after %d words it is another: %s", workers+1, told, diff)
 				}
 			}
-			if first.Scripts != n || first.Executions != 4*n || first.Complete || first.Outcomes < n || first.Outcomes > 4*n || first.Undecided > n/10 {
+			if first.Scripts != n || first.Executions != 4*n || first.Complete || first.Outcomes < n || first.Outcomes > 4*n || first.Once > first.Outcomes || first.Pairs != len(first.Covered) || first.Pairs < 20 || first.Undecided > n/10 {
 				t.Errorf("%+v", first)
 			}
-			t.Logf("%+v", first)
+			t.Logf("%d outcomes, %d once, %d pairs", first.Outcomes, first.Once, first.Pairs)
 		})
 	}
 }

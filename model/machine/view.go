@@ -3,6 +3,7 @@ package machine
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/kqlab/kqlab/model/machine/sched"
 )
@@ -55,6 +56,50 @@ func (v *virtual) number(obj any) int {
 		v.objects[obj] = n
 	}
 	return n
+}
+
+// A Look is a [sched.View] of a virtual machine that shows the objects themselves.
+type Look interface {
+	// At returns the point that a thread has come to, and the object that it will
+	// act on when it goes on; nil if there is none.
+	At(thread int) (Point, any)
+}
+
+// At implements [Look].
+//
+//go:norace
+func (v *virtual) At(thread int) (Point, any) {
+	for _, t := range v.threads {
+		if t.id == thread {
+			return t.at, t.obj
+		}
+	}
+	return 0, nil
+}
+
+// A Class is a kind of objects of which there may be many.
+type Class struct{ Type, Name string }
+
+func (c Class) String() string { return strings.TrimSpace(c.Type + " " + c.Name) }
+
+// ClassOf says of what class an object is that points of a machine are about. It
+// means the same in all executions, as an address does not.
+func ClassOf(obj any) Class {
+	switch o := obj.(type) {
+	case *Token:
+		return Class{"token", o.Name}
+	case *Mutex:
+		return Class{"mutex", o.Name}
+	case *WaitChan:
+		return Class{"wait channel", o.Name}
+	case *CPU:
+		return Class{"cpu", ""}
+	case *Uint32:
+		return Class{"word", ""}
+	case *Callout:
+		return Class{"callout", ""}
+	}
+	return Class{strings.TrimPrefix(fmt.Sprintf("%T", obj), "*"), ""}
 }
 
 // name is what a report calls an object.
