@@ -35,7 +35,9 @@
 //     the queue's domain, always, by whoever is there. It enters nothing, sleeps
 //     on nothing, calls no filter, and drops the dead.
 //  6. Visits. Who posts to a watched queue visits it after it has left the
-//     source, before it returns or waits.
+//     source, before it returns or waits. Until it has, others may know what the
+//     watchers do not; so who would say that there is nothing in a queue that
+//     watches others visits those first.
 //  7. Claims. A knote leaves the ready list only after its evaluation. A scan that
 //     has found nothing waits for what others have claimed, and for news.
 //  8. Ends are committed once, in the source's half, at the step that the user

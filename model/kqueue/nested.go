@@ -1,6 +1,8 @@
 package kqueue
 
 import (
+	"slices"
+
 	"github.com/kqlab/kqlab/model/event"
 	"github.com/kqlab/kqlab/model/machine"
 )
@@ -10,7 +12,11 @@ import (
 var queueFilter = &Filter{
 	Name: "kqueue",
 	Attach: func(td *machine.Thread, kn *Knote) error {
-		kn.Hook = kn.desc.File
+		q := kn.desc.File.(*Queue)
+		kn.Hook = q
+		if kn.sprev == nil && kn.snext == nil {
+			q.told = q.news // while nobody watched nobody was to be told; kn is asked by who adds it
+		}
 		return nil
 	},
 	Event: func(td *machine.Thread, kn *Knote, hint int64) bool {
@@ -33,6 +39,58 @@ func (q *Queue) Sources() []*Source { return []*Source{&q.src} }
 
 // Release closes the queue when its last descriptor goes.
 func (q *Queue) Release(td *machine.Thread) { q.Close(td) }
+
+// tell tells those who watch q what has arrived since they were told last. td is
+// in q's domain before and after, but not always between. (KNOTE, on kq_note)
+func (q *Queue) tell(td *machine.Thread) {
+	if news := q.news; news != q.told {
+		q.src.Post(td, 0)
+		q.told = max(q.told, news) // another may have told of more, while this one waited
+	}
+}
+
+// visitBelow visits the queues that q watches, over any number of steps, the
+// innermost first. td is in q's domain before and after, and in none between; it
+// holds no claim. A call that is about to say that there is nothing makes these
+// visits itself, since who owes them may not have come to it:
+//
+//	poster                      poller, on the outer queue
+//	posts to the inner queue
+//	                            on the inner queue: returns the event
+//	                            nothing on the outer: returns 0   <- but there is
+//	visits the inner queue
+//
+// Those who find something need not, and nor does a sleeper: it will be told.
+func (q *Queue) visitBelow(td *machine.Thread) { q.visitDown(td, depth) }
+
+func (q *Queue) visitDown(td *machine.Thread, most int) {
+	sc := scratchOf(td)
+	from := len(sc.below)
+	sc.below = append(sc.below, q.inner...)
+	to := len(sc.below)
+	q.place.Exit(td)
+	for i := from; i < to; i++ {
+		in := sc.below[i]
+		in.enter(td)
+		if len(in.inner) > 0 && most > 0 { // the graph may be changed meanwhile
+			in.visitDown(td, most-1)
+		}
+		in.tell(td)
+		in.place.Exit(td)
+		if td.Debt != 0 {
+			pay(td)
+		}
+	}
+	clear(sc.below[from:to])
+	sc.below = sc.below[:from]
+	q.enter(td)
+}
+
+// dismiss forgets that a knote of q watches inner. td is in q's domain.
+func (q *Queue) dismiss(inner *Queue) {
+	i := slices.Index(q.inner, inner)
+	q.inner = slices.Delete(q.inner, i, i+1)
+}
 
 // watch adds the edge from outer to inner to the graph of queues, unless that
 // closes a circle or makes a chain of more than depth queues: ELOOP. The graph

@@ -18,6 +18,8 @@ type Queue struct {
 	claims  int            // guarded by place: threads that wait for a claim to be settled
 	out     int            // guarded by place: knotes that are claimed
 	pruning int            // guarded by place: prunings under way
+	news    uint64         // guarded by place: deliveries so far, not all of those while nobody watches
+	told    uint64         // guarded by place: of them, those that all who watch know of
 
 	waiters machine.WaitChan
 	settled machine.WaitChan
@@ -30,6 +32,7 @@ type Queue struct {
 	dead   uint32         // guarded by place: knotes taken out of the table by a cleaner that left
 	buried machine.Uint32 // of dead, those whose cleaner has finished
 
+	inner    []*Queue       // guarded by place: what its knotes that watch queues watch
 	watches  map[*Queue]int // guarded by k.nest: queues that this one watches, and how often
 	watchers map[*Queue]int // guarded by k.nest: queues that watch this one
 }
@@ -87,8 +90,10 @@ func activate(td *machine.Thread, kn *Knote) {
 		td.Stats.Dead++
 	case noted:
 		td.Stats.Rearms++
+		kn.q.news++
 	case insert:
 		q := kn.q
+		q.news++
 		q.ready.append(kn)
 		q.n++
 		if q.asleep != 0 {
@@ -168,6 +173,9 @@ func clean(td *machine.Thread, kn *Knote, from *Place) {
 		q.n--
 	}
 	q.table.remove(kn)
+	if kn.ops.counts {
+		q.dismiss(kn.desc.File.(*Queue))
+	}
 	used := kn.used
 	apart := s.place != q.place || kn.kind == guarded
 	if apart {

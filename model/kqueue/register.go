@@ -136,6 +136,9 @@ func (q *Queue) make(td *machine.Thread, kev *event.Kevent, t *target) error {
 	}
 	kn.link = hashed
 	q.table.insert(kn)
+	if t.ops.counts {
+		q.inner = append(q.inner, t.desc.File.(*Queue))
+	}
 
 	s := kn.src
 	move(td, q.place, s.place)

@@ -28,6 +28,7 @@ type scratch struct {
 	marks  []*Knote // each keeps the place of a walk of a source's list; at most depth+1
 	walks  int      // marks in use: a walk that waits, and the visits paid meanwhile
 	debts  []*Queue // watched queues posted to and not visited yet
+	below  []*Queue // queues that are visited before a call says that there is nothing
 	edges  []edge   // watches that have ended and are still in the graph
 	ends   []*Knote // one-shots that the scan has ended and must clean
 	pool   *Knote   // freed knotes, by hnext
@@ -133,7 +134,7 @@ func pay(td *machine.Thread) {
 		sc.debts = append(sc.debts[:0], sc.debts[1:]...)
 		td.Debt = len(sc.debts)
 		q.enter(td)
-		q.src.Post(td, 0)
+		q.tell(td)
 		q.place.Exit(td)
 	}
 }

@@ -81,6 +81,7 @@ func toErrno(err error) syscall.Errno {
 func (q *Queue) wait(td *machine.Thread, events []event.Kevent, timeout time.Duration) (n int, err error) {
 	var until time.Duration // once it is known
 	expired := timeout == 0
+	looked := false // at the queues that this one watches
 	if td.HasInterrupts() {
 		// What has come in the outside world is taken here, before the scan
 		// and not after it: an interrupt about what the changes of this call
@@ -104,7 +105,12 @@ func (q *Queue) wait(td *machine.Thread, events []event.Kevent, timeout time.Dur
 			continue // a scan that waited for a claim has seen nothing
 		}
 		if expired {
-			break
+			if looked || len(q.inner) == 0 {
+				break
+			}
+			looked = true
+			q.visitBelow(td)
+			continue
 		}
 		if q.n > 0 {
 			continue
