@@ -13,6 +13,7 @@ const (
 	atMostOnce   = "at most once"
 	conservation = "conservation"
 	fullAnswer   = "an answer to every wait"
+	completeness = "completeness"
 )
 
 // Check looks for what no order of the operations explains, as far as that can
@@ -28,7 +29,9 @@ const (
 //     EV_CLEAR once for each trigger, and no event twice in a call;
 //   - conservation: a pipe gives no more bytes than it was given, and an event
 //     has a udata that it was given;
-//   - who waits for as long as it takes with room is answered with something.
+//   - who waits for as long as it takes with room is answered with something;
+//   - completeness: a call that returns nothing has not missed a queue that it
+//     watches, and that has had something all the time.
 func Check(history linearizability.History) *Finding {
 	l := newLedger(history)
 	for i := range history {
@@ -36,7 +39,7 @@ func Check(history linearizability.History) *Finding {
 			return f
 		}
 	}
-	for _, check := range []func() *Finding{l.ends, l.counts, l.bytes} {
+	for _, check := range []func() *Finding{l.ends, l.counts, l.bytes, l.watches} {
 		if f := check(); f != nil {
 			return f
 		}
@@ -60,18 +63,28 @@ type change struct {
 // A ledger is a history by knotes.
 type ledger struct {
 	history linearizability.History
+	keys    []key // of changes, in the order in which they were first made
 	changes map[key][]change
 	events  map[key][]change // no records with Error
 	closes  map[int][]*linearizability.Record
 	doubts  map[int]bool // numbers that may have meant several things
 	udata   map[uint64]int
+	made    map[int]event.Call // numbers, and the call that made them first
 }
 
 func newLedger(history linearizability.History) *ledger {
-	l := &ledger{history, map[key][]change{}, map[key][]change{}, map[int][]*linearizability.Record{}, map[int]bool{}, map[uint64]int{}}
+	l := &ledger{
+		history: history, changes: map[key][]change{}, events: map[key][]change{}, closes: map[int][]*linearizability.Record{},
+		doubts: map[int]bool{}, udata: map[uint64]int{}, made: map[int]event.Call{},
+	}
 	for i := range history {
 		r := &history[i]
 		switch op := &r.Op; op.Call {
+		case event.Kqueue, event.MakeProbe:
+			if n := int(r.Result.N); !r.Result.Pending && r.Result.Errno == 0 {
+				l.doubts[n] = l.doubts[n] || l.made[n] != 0
+				l.made[n] = op.Call
+			}
 		case event.Close:
 			l.closes[op.FD] = append(l.closes[op.FD], r)
 			l.doubts[op.FD] = true
@@ -83,6 +96,9 @@ func newLedger(history linearizability.History) *ledger {
 		case event.Poll:
 			for _, kev := range op.Changes {
 				k := key{op.FD, kev.Filter, kev.Ident}
+				if l.changes[k] == nil {
+					l.keys = append(l.keys, k)
+				}
 				l.changes[k] = append(l.changes[k], change{r, kev})
 				l.udata[kev.Udata]++
 			}

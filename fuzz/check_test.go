@@ -16,6 +16,14 @@ func history(t *testing.T, text string) linearizability.History {
 	return h
 }
 
+// watched is a probe, a queue that watches it, and one that watches that.
+const watched = `
+			0 1 2 kqueue => 0
+			0 3 4 probe => 1
+			0 5 6 kqueue => 2
+			0 7 8 kevent 0: READ 1 ADD => ok
+			0 9 10 kevent 2: READ 0 ADD => ok`
+
 // Each bad history breaks one property; next to it stands what is almost the
 // same and right, since a check that always complains is none.
 func TestCheck(t *testing.T) {
@@ -140,6 +148,57 @@ func TestCheck(t *testing.T) {
 			"no-room", "an answer to every wait", `
 			1 1 2 kevent 0 room=1: READ 1 ADD; READ 2 ADD => events READ 1; READ 2`, `
 			1 1 2 kevent 0 room=2: READ 1 ADD; READ 2 ADD => events READ 1; READ 2`,
+		}, {
+			"watch-missed", "completeness", watched + `
+			1 11 20 set 1 1 => ok
+			2 12 13 set 1 2 => ok
+			2 14 15 kevent 2 room=4 => ok`, watched + `
+			1 11 20 set 1 1 => ok
+			3 12 15 set 1 2 => ok
+			2 14 16 kevent 2 room=4 => ok`,
+		}, {
+			"watch-missed-though-seen", "completeness", watched + `
+			1 11 20 set 1 1 => ok
+			2 12 13 kevent 0 room=4 => events READ 1 data=1
+			2 14 15 kevent 2 room=4 => ok`, watched + `
+			1 11 20 set 1 1 => ok
+			2 12 13 kevent 0 room=4 => events READ 1 data=1
+			3 14 15 set 1 0 => ok
+			2 16 17 kevent 2 room=4 => ok`,
+		}, {
+			"watch-of-a-watch-missed", "completeness", watched + `
+			0 11 12 kqueue => 3
+			0 13 14 kevent 3 room=1: READ 2 ADD|RECEIPT => events READ 2 ERROR
+			1 15 16 set 1 0 => ok
+			1 17 18 set 1 3 => ok
+			2 19 20 kevent 3 room=4 => ok
+			1 21 22 set 1 0 => ok`, watched + `
+			0 11 12 kqueue => 3
+			0 13 14 kevent 3 room=1: READ 2 ADD|RECEIPT => events READ 2 ERROR
+			1 15 16 set 1 0 => ok
+			1 17 18 set 1 3 => ok
+			2 19 21 kevent 3 room=4 => ok
+			1 20 22 set 1 0 => ok`,
+		}, {
+			"watch-that-stays", "completeness", watched + `
+			1 11 12 set 1 1 => ok
+			2 13 14 kevent 2 room=4 => ok`, watched + `
+			1 11 12 set 1 1 => ok
+			1 13 14 kevent 0: READ 1 DISABLE => ok
+			2 15 16 kevent 2 room=4 => ok`,
+		}, {
+			"watch-of-one-queue", "completeness", watched + `
+			1 11 12 set 1 1 => ok
+			2 13 14 kevent 2 room=4 => ok`, watched + `
+			1 11 12 set 1 1 => ok
+			1 13 14 close 0 => ok
+			2 15 16 kevent 2 room=4 => ok`,
+		}, {
+			"watch-with-room", "completeness", watched + `
+			1 11 12 set 1 1 => ok
+			2 13 14 kevent 2 room=4 wait=finite => ok`, watched + `
+			1 11 12 set 1 1 => ok
+			2 13 14 kevent 2 wait=finite => ok`,
 		},
 	} {
 		f := fuzz.Check(history(t, tt.bad))

@@ -95,3 +95,44 @@ func TestUnchecked(t *testing.T) {
 		t.Errorf("want one knote that is not checked:\n%v", r)
 	}
 }
+
+// A call must return that a kqueue which it watches has something. Who has
+// something else in hand may leave that out while others are at work.
+func TestReplayWatch(t *testing.T) {
+	const setup = `
+		0 1 3 kqueue => 0 @ 2 made
+		0 4 6 probe => 1 @ 5 made
+		0 7 12 kevent 0: READ 1 ADD udata=1 => ok @ 8 found; 9 change; 10 found; 11 changed
+		0 13 15 kqueue => 2 @ 14 made
+		0 16 23 kevent 2: READ 0 ADD udata=2; USER 1 ADD udata=3 fflags=TRIGGER => ok @ 17 found; 18 change; 19 found; 20 changed; 21 change; 22 changed
+`
+	for _, tt := range []struct {
+		name, calls string
+		explained   bool
+	}{
+		{"returned", `
+			1 30 33 set 1 1 => ok @ 31 found; 32 acted
+			2 40 45 kevent 2 room=4 => events USER 1 udata=3; READ 0 data=1 udata=2 @ 41 found; 42 took; 43 pruned; 44 took`, true},
+		{"missed", `
+			1 30 33 set 1 1 => ok @ 31 found; 32 acted
+			2 40 45 kevent 2 room=4 => events USER 1 udata=3 @ 41 found; 42 took`, false},
+		{"no room", `
+			1 30 33 set 1 1 => ok @ 31 found; 32 acted
+			2 40 45 kevent 2 room=1 => events USER 1 udata=3 @ 41 found; 42 took`, true},
+		{"missed while it is under way", `
+			1 30 50 set 1 1 => ok @ 31 found; 32 acted
+			2 40 45 kevent 2 room=4 => events USER 1 udata=3 @ 41 found; 42 took`, true},
+		{"missed with nothing in hand", `
+			2 24 29 kevent 2: USER 1 DELETE => ok @ 25 found; 26 change; 27 changed
+			1 30 50 set 1 1 => ok @ 31 found; 32 acted
+			2 40 45 kevent 2 room=4 => ok @ 41 found`, false},
+	} {
+		h, err := linearizability.Parse(tt.name, setup+tt.calls)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := linearizability.Replayed(h, false); got != tt.explained {
+			t.Errorf("%s: explained: %v, want %v", tt.name, got, tt.explained)
+		}
+	}
+}

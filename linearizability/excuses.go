@@ -30,6 +30,18 @@ func (p *plan) claimedMeanwhile(k key, r *Record) bool {
 // same queue, looks for events.
 func mayClaim(o, r *Record) bool { return o.Op.Call == event.Poll && o.Op.Room > 0 && overlap(o, r) }
 
+// mayOweVisit reports whether r, a call that returns other events, may miss a
+// kqueue that it watches since o, which overlaps it, has yet to tell of what that
+// has. Completeness is of a call that looks everywhere, and one with something in
+// hand does not. A call that returns nothing has no such excuse: before it says so
+// it looks at the kqueues that it watches.
+//
+//	kevent 2 room=8             set 1 5, where kqueue 0 watches 1, and 2 watches 0
+//	                            puts READ 1 on the list of 0
+//	returns USER 1
+//	                            visits 0: tells READ 0 on 2
+func mayOweVisit(o, r *Record) bool { return overlap(o, r) }
+
 // overlap reports whether two calls of different threads were under way at once.
 func overlap(a, b *Record) bool {
 	return a.Thread != b.Thread && a.Call < b.Return && b.Call < a.Return

@@ -107,7 +107,7 @@ func (r *replay) scans(n int32, c *call, rec *Record) {
 		return
 	}
 	c.passing = true
-	c.ready = r.s.Ready(c.ready[:0], c.queue, false)
+	c.ready = r.s.Ready(c.ready[:0], c.queue, true)
 	c.ready = slices.DeleteFunc(c.ready, func(ref spec.Ref) bool { return slices.ContainsFunc(res.Events, ref.Is) })
 	if len(c.ready) > 0 {
 		r.watch = append(r.watch, n)
@@ -158,7 +158,7 @@ func (r *replay) take(n int32, c *call, rec *Record) bool {
 }
 
 // missed returns whether the call has missed something that was ready from the
-// beginning of its scan on; see plan.claimedMeanwhile.
+// beginning of its scan on; see plan.claimedMeanwhile, and mayOweVisit.
 func (r *replay) missed(c *call, rec *Record) bool {
 	return slices.ContainsFunc(c.ready, func(ref spec.Ref) bool {
 		none := len(rec.Result.Events) == 0
@@ -168,9 +168,10 @@ func (r *replay) missed(c *call, rec *Record) bool {
 		if none {
 			return true
 		}
+		watches := r.s.Watches(ref)
 		for i := range r.h {
 			o := &r.h[i]
-			if mayClaim(o, rec) && r.calls[i].queue == c.queue {
+			if mayClaim(o, rec) && r.calls[i].queue == c.queue || watches && mayOweVisit(o, rec) {
 				return false
 			}
 		}

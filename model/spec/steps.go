@@ -101,6 +101,12 @@ func (s *State) Ready(refs []Ref, q int32, nested bool) []Ref {
 	return refs
 }
 
+// Watches reports whether the knote watches a kqueue.
+func (s *State) Watches(r Ref) bool {
+	i := slices.IndexFunc(s.knotes, func(kn knote) bool { return r == Ref{kn.queue, kn.life, kn.filter, kn.ident} })
+	return i >= 0 && s.nested(i)
+}
+
 // MayBeGone reports whether the knote may have been removed already, although
 // the close that removes it has not returned; if so it is removed now.
 func (s *State) MayBeGone(r Ref) bool {
