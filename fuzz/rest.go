@@ -1,6 +1,7 @@
 package fuzz
 
 import (
+	"strings"
 	"syscall"
 
 	"github.com/kqlab/kqlab/model/event"
@@ -57,6 +58,9 @@ func (r *run) end() {
 	r.leave.Store(true)
 	r.m.Go("closer", 0, func(td *machine.Thread) {
 		defer r.caught("closer")
+		if r.invariants(r.p.Audit(td)); r.failed() {
+			return
+		}
 		for _, queues := range []bool{true, false} {
 			for fd := range top {
 				f, err := r.p.File(td, fd)
@@ -72,9 +76,37 @@ func (r *run) end() {
 	if r.failed() {
 		return
 	}
+	r.left()
+	if r.failed() {
+		return
+	}
 	for _, l := range waiters {
 		if l.last.Errno != syscall.EBADF {
 			r.fail(wakingClose, "%s was in %v when its queue was closed, and answered %v", l.name, l.ops[l.ended.Load()-1], l.last)
 		}
+	}
+}
+
+// left looks at what there is when everything has been closed, which should be
+// nothing.
+func (r *run) left() {
+	r.invariants(r.p.Empty())
+	if n := r.m.Armed(); n > 0 {
+		r.fail(invariants, "I13: everything is closed, and %d callouts are armed", n)
+	}
+	if r.stage != nil { // a native machine does not know of what is closed
+		r.invariants(r.p.Audit(nil))
+	}
+}
+
+// invariants notes what an audit has found, if it has. A sleeper who should not be
+// one is what is found, too, when queues are asked for what they have.
+func (r *run) invariants(wrong error) {
+	switch {
+	case wrong == nil:
+	case strings.HasPrefix(wrong.Error(), "I5:"):
+		r.fail(noLostWake, "%v", wrong)
+	default:
+		r.fail(invariants, "%v", wrong)
 	}
 }

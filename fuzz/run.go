@@ -75,6 +75,7 @@ const (
 	oneInside   = "one thread in a domain"
 	noLostWake  = "no lost wakeup"
 	wakingClose = "a close that wakes"
+	invariants  = "the invariants"
 )
 
 // Run carries out a script once, under one strategy, records what happened and
@@ -89,6 +90,8 @@ const (
 //     of what that has;
 //   - a close that does not wake: in the end every queue is closed, and who is
 //     asleep must answer EBADF;
+//   - structures that are not as they must be when nothing runs, by the number
+//     of the invariant: see [kqueue.Kernel.Audit];
 //   - what [Check] finds in the history, and what the specification forbids.
 //
 // A strategy that excludes nobody may also take the process with it: the
@@ -243,9 +246,7 @@ func (r *run) carryOut() {
 	if r.failed() {
 		return
 	}
-	if r.s.Periodic() {
-		r.m.StopCallouts() // or what comes now would never come to rest
-	}
+	r.quiesce()
 	r.history = r.rec.History()
 	if asleep != nil {
 		r.sleepers(asleep)
@@ -291,4 +292,13 @@ func (r *run) quiet() (asleep *machine.DeadlockError) {
 	}
 	errors.As(err, &asleep)
 	return asleep
+}
+
+// quiesce has what still runs come to an end: timers whose threads have all gone. What
+// comes after it would never come to rest otherwise, nor find all as it must be.
+func (r *run) quiesce() {
+	if r.stage != nil {
+		defer r.caught("an interrupt")
+	}
+	r.m.Quiesce()
 }

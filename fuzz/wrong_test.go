@@ -61,6 +61,7 @@ const (
 	// The second thread waits for a moment at a queue of its own, so that the
 	// first is mostly asleep when the event comes.
 	oneIsWoken = "setup\nkqueue\nprobe\nkqueue\nkevent 0: READ 1 ADD\nthread\nkevent 0 room=1 wait=forever\nthread cpu=1\nkevent 2 room=1 wait=finite\nset 1 5\n"
+	oneComes   = "setup\nkqueue\nprobe\nkevent 0: READ 1 ADD\nthread\nset 1 5\n"
 	// Without an end that is made for them the ticks would go on for ever.
 	oneTicks = "setup\nkqueue\nkevent 0: TIMER 1 ADD fflags=USECONDS data=20\n" +
 		"thread\nkevent 0 room=1 wait=forever\nkevent 0 room=1 wait=forever\nkevent 0: TIMER 1 DELETE\nkevent 0 room=1 wait=forever\n"
@@ -82,9 +83,17 @@ func TestWrongStrategies(t *testing.T) {
 		{"a panic", oneSleeps, func(w *wrong) { w.enter = func(*machine.Thread) { panic("no such place") } }, "no panic"},
 		{"a hang", oneSleeps, func(w *wrong) { w.enter = func(*machine.Thread) { time.Sleep(time.Hour) } }, "an end of every call"},
 		{"asleep for something else", oneSleeps, elsewhere("something else"), "no deadlock"},
-		{"deaf to the close", oneSleeps, elsewhere("kevent"), "a close that wakes"},
+		{"asleep where no event comes", oneSleeps, elsewhere("kevent"), "no lost wakeup"},
+		{"deaf to the close", oneSleeps, func(w *wrong) {
+			w.sleep = func(td *machine.Thread, until time.Duration) error {
+				td.Sleep(until)
+				elsewhere("kevent")(w)
+				return w.sleep(td, until)
+			}
+		}, "a close that wakes"},
 		{"deaf to the event", oneIsWoken, elsewhere("kevent"), "no lost wakeup"},
-		{"an event that is dropped", oneIsWoken, func(w *wrong) { w.deliver = func(*machine.Thread, *kqueue.Knote) {} }, "the specification"},
+		{"an event that is dropped", oneIsWoken, func(w *wrong) { w.deliver = func(*machine.Thread, *kqueue.Knote) {} }, "no lost wakeup"},
+		{"an event that is dropped, and nobody asleep", oneComes, func(w *wrong) { w.deliver = func(*machine.Thread, *kqueue.Knote) {} }, "the invariants"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s, err := script.Parse(tt.name, tt.script)

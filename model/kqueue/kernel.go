@@ -13,6 +13,8 @@ type Kernel struct {
 	strategy Strategy
 	open     [11]Opener // by -Filter
 	nest     machine.Mutex
+
+	made, last *Queue // of a virtual machine, by next: see note
 }
 
 // An Opener finds, or makes, the source that an ident of its filter names, for

@@ -35,6 +35,8 @@ type Queue struct {
 	inner    []*Queue       // guarded by place: what its knotes that watch queues watch
 	watches  map[*Queue]int // guarded by k.nest: queues that this one watches, and how often
 	watchers map[*Queue]int // guarded by k.nest: queues that watch this one
+
+	next *Queue // of a virtual machine: the one made next
 }
 
 // NewQueue makes a kqueue, placed by the strategy. Descriptor numbers in its
@@ -47,6 +49,7 @@ func (k *Kernel) NewQueue(td *machine.Thread, files Files) *Queue {
 	q.waiters.Name = "kevent"
 	q.settled.Name = "a claim in kevent"
 	q.cleaned.Name = "a cleaner of a closed kqueue"
+	k.note(td, q)
 	return q
 }
 

@@ -154,6 +154,23 @@ func (v *virtual) run() error {
 	return v.failed
 }
 
+// quiesce implements vm.
+//
+//go:norace
+func (v *virtual) quiesce() {
+	defer v.gather()
+	for v.failed == nil {
+		t, stopped := v.next, v.stopped
+		if v.next, v.stopped = nil, nil; t == nil {
+			t = v.pick(stopped)
+		}
+		if t == nil {
+			return
+		}
+		v.resume(t)
+	}
+}
+
 // resume lets a thread run until it stops.
 //
 //go:norace

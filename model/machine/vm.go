@@ -56,6 +56,7 @@ type vm interface {
 	now(td *Thread) time.Duration              // virtual time
 	start(td *Thread, f func(td *Thread))      // td is a thread of Go: run f on it, then Detach
 	run() error                                // what Machine.Run does
+	quiesce()                                  // goes on until nothing can run
 
 	// arm: at that instant, as a thread of its own, run c.fire if c.begin(n)
 	// says yes, but not before an earlier run on the callout's td has ended.

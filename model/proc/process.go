@@ -52,7 +52,8 @@ type slot struct {
 //	a's knotes                  <- detached from what is gone
 type open struct {
 	kqueue.File
-	refs machine.Uint32
+	refs  machine.Uint32
+	found uint32 // of Audit: descriptors found in the table
 }
 
 // New returns a process without descriptors.
