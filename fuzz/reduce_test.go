@@ -26,7 +26,7 @@ var small = map[string]fuzz.Size{
 	"deliver-dropped-when-busy":   {Threads: 3, Operations: 8, Preemptions: 1},
 	"enter-does-not-drain":        {Threads: 2, Operations: 5, Preemptions: 0},
 	"migrate-does-not-drain":      {Threads: 2, Operations: 5, Preemptions: 0},
-	"no-second-look":              {Threads: 1, Operations: 2, Preemptions: 2},
+	"no-second-look":              {Threads: 2, Operations: 3, Preemptions: 2},
 	"sleep-forgets-the-interlock": {Threads: 2, Operations: 4, Preemptions: 0},
 	"sleep-keeps-the-domain":      {Threads: 2, Operations: 4, Preemptions: 0},
 }
