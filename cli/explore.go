@@ -225,6 +225,7 @@ type explored struct {
 	Seconds   float64  `json:"seconds"`
 	Finding   string   `json:"finding,omitempty"`
 	File      string   `json:"file,omitempty"` // the smallest
+	Token     string   `json:"token,omitempty"`
 
 	// How large what was found is, and what it was made smaller to.
 	From *fuzz.Size `json:"from,omitempty"`
@@ -319,7 +320,8 @@ func (a *app) exploreOne(ctx context.Context, f *exploreFlags, e strategies.Entr
 	if err != nil {
 		return nil, nil, err
 	}
-	one.Finding, one.File, one.From, one.To = v.Finding, v.Files[0], &small.From, &small.To
+	a.tokenFor(ctx, v, got.Failure, s.name, x.Options)
+	one.Finding, one.File, one.Token, one.From, one.To = v.Finding, v.Files[0], v.Token, &small.From, &small.To
 	return one, v, nil
 }
 

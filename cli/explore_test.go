@@ -159,6 +159,21 @@ func TestExploreFinds(t *testing.T) {
 	}
 }
 
+// What fails in a scenario that is kept has a token, which replay takes for a file.
+func TestExploreToken(t *testing.T) {
+	skipRace(t)
+	inFolder(t)
+	_, stdout, stderr := kqlab(t, "explore", "--strategies", "none", "--scenario", "two-sleepers-one-event", "--schedules", "1000")
+	token := regexp.MustCompile(`(?m)^  token: (none:two-sleepers-one-event:\S+)$`).FindStringSubmatch(stderr)
+	if token == nil {
+		t.Fatalf("no token:\n%s%s", stdout, stderr)
+	}
+	status, stdout, stderr := kqlab(t, "replay", token[1])
+	if status != cli.ExitWrong || !strings.HasPrefix(stdout, "two-sleepers-one-event under none, replayed\n") || !strings.Contains(stderr, " replay "+token[1]) {
+		t.Errorf("status %d:\n%s%s", status, stdout, stderr)
+	}
+}
+
 // A program is told the sizes too.
 func TestExploreSizes(t *testing.T) {
 	skipRace(t)
@@ -196,12 +211,16 @@ func TestExploreBadUsage(t *testing.T) {
 		{"explore --scenario bad.kq", "bad.kq:2:1"},
 		{"explore --strategies gaint", "did you mean giant?"},
 		{"explore standard", "standard"},
-		{"replay", "replay takes one script"},
+		{"replay", "replay takes one script or token"},
 		{"replay nowhere.kq", "nowhere.kq"},
 		{"replay bare.kq", "bare.kq has no schedule"},
 		{"replay nobody.kq", `strategy "nobody"`},
 		{"replay misfit.kq", "misfit.kq: the schedule does not fit"},
 		{"replay bad.kq", "bad.kq:2:1"},
+		{"replay giant:standard:1@2", `token: turn 1: place "2"`},
+		{"replay giant:standart:usual", `scenario "standart": want one of`},
+		{"replay gaint:standard:usual", `strategy "gaint" of the schedule: want one of giant, globaltoken, pcpu`},
+		{"replay giant:standard:2@1.1.end", "giant:standard:2@1.1.end: the schedule does not fit: turn 1, 2@1.1.end: thread 1 in its operation 1 never came there, but by"},
 	} {
 		status, stdout, stderr := kqlab(t, strings.Fields(tt.args)...)
 		if status != cli.ExitUsage || stdout != "" || !strings.Contains(stderr, tt.says) {

@@ -30,7 +30,10 @@ type verdict struct {
 	Seed  uint64        `json:"seed"`            // of the first round or script; each later one adds 1
 	Took  time.Duration `json:"took"`            // ns
 
-	order   order
+	order order
+	Token string `json:"token,omitempty"` // of the kept scenario that it was found in: what replay takes instead of a file
+
+	noToken string // why there is none
 	smaller string // what the finding was before it was made smaller, and is now
 	planted bool   // beside those that were asked for, to be caught
 	output  []byte // the end of its standard error
@@ -83,6 +86,12 @@ func (e *wrongError) print(w io.Writer, p paint) {
 		}
 		for _, name := range v.Files {
 			fmt.Fprintf(w, "  see: %s\n", name)
+		}
+		switch {
+		case v.Token != "":
+			fmt.Fprintf(w, "  token: %s\n", v.Token)
+		case v.noToken != "":
+			fmt.Fprintf(w, "  %s\n", v.noToken)
 		}
 		fmt.Fprintf(w, "  again: %s\n", v.Again)
 	}

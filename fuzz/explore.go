@@ -3,6 +3,7 @@ package fuzz
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -254,16 +255,54 @@ func (w *explorers) tell() {
 var ErrMisfit = errors.New("the schedule does not fit")
 
 // Replay carries a script out as its schedule says, under the strategy of the
-// options. The error is [ErrMisfit]; what was carried out all the same is in the
-// report.
+// options. The error is [ErrMisfit], and says at which decision; what was carried
+// out all the same is in the report.
 func Replay(s *script.Script, o Options) (*Report, error) {
-	replay := sched.NewReplay(s.Schedule.Decisions)
-	recorded := &sched.Recorded{Scheduler: replay}
+	t := &replaying{Replay: sched.NewReplay(s.Schedule.Decisions)}
+	recorded := &sched.Recorded{Scheduler: t}
 	recorded.Begin()
-	o.Scheduler = recorded
+	o.Scheduler, o.onlookers = recorded, append(slices.Clone(o.onlookers), t)
 	r := Run(s, o)
-	if replay.Misfit() != 0 || replay.Left() != 0 {
-		return r, ErrMisfit
+	return r, misfit(t.Replay, s.Schedule, t.wrong)
+}
+
+// A replaying is a replay that knows where it has stopped fitting.
+type replaying struct {
+	*sched.Replay
+	guide
+	wrong place
+}
+
+// Begin implements [sched.Scheduler].
+func (r *replaying) Begin() bool {
+	r.guide.begin()
+	return r.Replay.Begin()
+}
+
+// Next implements [sched.Scheduler].
+func (r *replaying) Next(can []int, current int, v sched.View) int {
+	r.arrive(v)
+	fitted := r.Misfit() == 0
+	i := r.Replay.Next(can, current, v)
+	if fitted && r.Misfit() != 0 {
+		r.wrong = r.here
 	}
-	return r, nil
+	r.leave(can[i], v)
+	return i
+}
+
+// Forced implements [sched.Observer].
+func (r *replaying) Forced(thread int, v sched.View) {
+	r.arrive(v)
+	r.leave(thread, v)
+}
+
+// Choose implements [sched.Scheduler].
+func (r *replaying) Choose(n int) int {
+	here, fitted := r.choose(), r.Misfit() == 0
+	i := r.Replay.Choose(n)
+	if fitted && r.Misfit() != 0 {
+		r.wrong = here
+	}
+	return i
 }

@@ -75,6 +75,17 @@ var threadNames = func() (names [script.MaxThreads + 1]string) {
 	return names
 }()
 
+// laneNamed returns the lane of the script's thread of that name, nil if it is another's.
+func (r *run) laneNamed(name string) *lane {
+	used := r.used()
+	for i := range used {
+		if used[i].name == name {
+			return &used[i]
+		}
+	}
+	return nil
+}
+
 // running says which operations have not ended.
 func (r *run) running() string {
 	text := ""

@@ -52,13 +52,8 @@ func plural(n int, what string) string {
 // context, or a history that is searched for a second, can make a difference.
 // Progress, if not nil, is told now and then how far it is.
 func Reduce(ctx context.Context, r *Report, o Options, most int, progress func(Reduced)) Reduced {
-	x := &reduction{ctx: ctx, o: o, property: r.Finding.Property, most: most, progress: progress}
-	x.out.Failure = r
-	first := &tour{Scheduler: sched.NewReplay(r.Script.Schedule.Decisions)}
-	again, _ := x.once(r.Script, first)
-	x.out.From = sizeOf(r, first)
-	x.out.To, x.plan = x.out.From, first.made
-	for searched := 0; again != nil && !x.over(); {
+	x, again := newReduction(ctx, r, o, most, progress)
+	for searched := 0; again && !x.over(); {
 		shorter, plainer := x.shorten(searched), x.straighten()
 		if shorter || plainer {
 			continue
@@ -87,6 +82,17 @@ const (
 	// many preemptions; a small script has no more with one, or with two.
 	searchedPlain = 2000
 )
+
+// newReduction makes the failure once more, and reports whether it failed again.
+func newReduction(ctx context.Context, r *Report, o Options, most int, progress func(Reduced)) (x *reduction, again bool) {
+	x = &reduction{ctx: ctx, o: o, property: r.Finding.Property, most: most, progress: progress}
+	x.out.Failure = r
+	first := &tour{Scheduler: sched.NewReplay(r.Script.Schedule.Decisions)}
+	failed, _ := x.once(r.Script, first)
+	x.out.From = sizeOf(r, first)
+	x.out.To, x.plan = x.out.From, first.made
+	return x, failed != nil
+}
 
 type reduction struct {
 	ctx      context.Context

@@ -40,7 +40,12 @@ type Options struct {
 	// the threads begin. Its Begin has been called. Deadline, Perturb, Round and
 	// Clock mean nothing there: an execution without an end is a finding.
 	Scheduler sched.Scheduler
+
+	onlookers []onlooker // of a virtual machine; mostly none
 }
+
+// An onlooker is told of the run that it is to follow before that begins.
+type onlooker interface{ follow(r *run) }
 
 // A Report says what came of a run.
 type Report struct {

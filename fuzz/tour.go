@@ -16,21 +16,21 @@ type tour struct {
 	preemptions int
 
 	steps []int // by thread, made so far
-	here  place
+	here  milestone
 }
 
-// A place in an execution is behind so many steps of the thread that ran last.
+// A milestone is behind so many steps of the thread that ran last.
 //
 // The number of a decision would not do: leave out one detour, or an operation,
 // and all that comes later has another number. The steps of a thread are
-// counted from its own beginning, so that what the others leave out moves no place
-// of its own.
-type place struct{ thread, step int }
+// counted from its own beginning, so that what the others leave out moves none of
+// its own. A [place] would do as well, and takes longer to find.
+type milestone struct{ thread, step int }
 
-// A detour is a decision against the usual one: at that place, another thread went
+// A detour is a decision against the usual one: at that milestone, another thread went
 // on.
 type detour struct {
-	place
+	milestone
 	to int
 }
 
@@ -48,7 +48,7 @@ func usual(can []int, current int) int {
 
 // Begin implements [sched.Scheduler].
 func (t *tour) Begin() bool {
-	t.made, t.preemptions, t.here = nil, 0, place{}
+	t.made, t.preemptions, t.here = nil, 0, milestone{}
 	clear(t.steps)
 	return t.Scheduler == nil || t.Scheduler.Begin()
 }
@@ -59,7 +59,7 @@ func (t *tour) Next(can []int, current int, v sched.View) int {
 	i := straight
 	if t.Scheduler != nil {
 		i = t.Scheduler.Next(can, current, v)
-	} else if p := slices.IndexFunc(t.plan, func(d detour) bool { return d.place == t.here }); p >= 0 {
+	} else if p := slices.IndexFunc(t.plan, func(d detour) bool { return d.milestone == t.here }); p >= 0 {
 		if there := slices.Index(can, t.plan[p].to); there >= 0 {
 			i = there
 		}
@@ -87,7 +87,7 @@ func (t *tour) step(thread int) {
 		t.steps = append(t.steps, 0)
 	}
 	t.steps[thread]++
-	t.here = place{thread, t.steps[thread]}
+	t.here = milestone{thread, t.steps[thread]}
 }
 
 // Choose implements [sched.Scheduler].

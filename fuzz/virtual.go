@@ -38,6 +38,9 @@ func (r *run) virtually() *Report {
 	r.memory = virtualMemories.Get().(*memory)
 	r.turn = 0
 	r.boot()
+	for _, x := range r.o.onlookers {
+		x.follow(r)
+	}
 	r.carryOut()
 	report := &Report{Script: r.s, Strategy: r.o.Strategy, History: r.history, Finding: r.finding.Load()}
 	if r.history == nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/kqlab/kqlab/model/machine/sched"
 )
@@ -122,3 +123,90 @@ func (v *virtual) name(obj any) string {
 	}
 	return name
 }
+
+// A Shown is a thread of a virtual machine, or an armed callout, as it stands between
+// two steps.
+type Shown struct {
+	Number int    // as schedulers know it
+	Name   string // of the thread, or of the callout
+	State  ShownState
+	Point  Point         // what it will do next, if it is Ready
+	Object any           // to this, or what it waits for; nil if there is none
+	Until  time.Duration // when it sleeps for a time, or is armed; else Forever
+	Woken  bool          // it sleeps, and may go on
+}
+
+// A ShownState says why a thread does not run.
+type ShownState uint8
+
+const (
+	Ready   ShownState = iota // it has come to a point, or has not begun and has no Object
+	Waiting                   // for a lock or a CPU
+	Asleep                    // on a wait channel
+	Armed                     // a callout whose instant has not come, or that may begin
+)
+
+// Show returns what a scheduler that is asked for a decision may see of a thread,
+// and false if that has ended. V is the view that the scheduler was given; one that is
+// no virtual machine's shows nothing.
+//
+//go:norace
+func Show(v sched.View, thread int) (Shown, bool) {
+	if v, ok := v.(*virtual); ok {
+		for _, t := range v.threads {
+			if t.id == thread {
+				return t.shown(), true
+			}
+		}
+	}
+	return Shown{}, false
+}
+
+// ShowAll appends to all what [Show] returns of each thread that has not ended, in the
+// order of their numbers.
+//
+//go:norace
+func ShowAll(v sched.View, all []Shown) []Shown {
+	if v, ok := v.(*virtual); ok {
+		for _, t := range v.threads {
+			all = append(all, t.shown())
+		}
+	}
+	return all
+}
+
+// ShowClock returns what time it is on the machine that a scheduler has been shown.
+//
+//go:norace
+func ShowClock(v sched.View) time.Duration {
+	if v, ok := v.(*virtual); ok {
+		return v.clock
+	}
+	return 0
+}
+
+//go:norace
+func (t *vthread) shown() Shown {
+	s := Shown{Number: t.id, Name: t.td.Name, Point: t.at, Object: t.obj, Until: Forever}
+	switch {
+	case t.blocked != nil:
+		s.State, s.Object = Waiting, t.blocked
+	case t.armed != 0:
+		s.State, s.Object, s.Until = Armed, nil, t.until
+	case t.parked:
+		s.State, s.Object, s.Until, s.Woken = Asleep, nil, t.until, t.woken
+		if wc := t.td.wchan.Load(); wc != nil {
+			s.Object = wc
+		}
+	}
+	return s
+}
+
+// PointNamed returns the point of that name.
+func PointNamed(name string) (Point, bool) {
+	i := slices.Index(pointNames[:], name)
+	return Point(max(i, 0)), i >= 0
+}
+
+// PointNames returns the names of all points.
+func PointNames() []string { return slices.Clone(pointNames[:]) }

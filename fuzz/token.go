@@ -1,0 +1,146 @@
+package fuzz
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/kqlab/kqlab/fuzz/script"
+	"github.com/kqlab/kqlab/model/machine/sched"
+)
+
+// MaxToken is how many characters a token may have: one line of a message, that is
+// copied whole.
+const MaxToken = 200
+
+// A Token is one execution of a kept scenario under a strategy, in a line that one can
+// pass on: strategy:scenario:schedule. The schedule is the turns that the execution takes,
+// each at a place named after what is done there, and no step has a number: so a token
+// goes on to mean the same interleaving when the code around it is changed.
+type Token struct {
+	Strategy, Scenario string
+	route              route
+}
+
+// String returns the token as text.
+func (t Token) String() string { return t.Strategy + ":" + t.Scenario + ":" + t.route.String() }
+
+// LooksLikeToken reports whether text is meant to be a token, and not a file.
+func LooksLikeToken(text string) bool { return strings.Count(text, ":") == 2 }
+
+// ParseToken reads a token. The error names the word at fault, and what was expected; of
+// strategies it knows no names.
+func ParseToken(text string) (Token, error) {
+	if len(text) > MaxToken {
+		return Token{}, fmt.Errorf("a token of %d characters: want at most %d", len(text), MaxToken)
+	}
+	if at := strings.IndexFunc(text, func(r rune) bool { return r > unicode.MaxASCII || !unicode.IsGraphic(r) || r == ' ' }); at >= 0 {
+		return Token{}, fmt.Errorf("character %q in a token: want letters, digits and .,:@=+-", text[at:at+1])
+	}
+	words := strings.Split(text, ":")
+	if len(words) != 3 {
+		return Token{}, fmt.Errorf("%q: want strategy:scenario:schedule", text)
+	}
+	t := Token{Strategy: words[0], Scenario: words[1]}
+	if t.Strategy == "" {
+		return t, fmt.Errorf("%q: want the name of a strategy before the first colon", text)
+	}
+	if !slices.Contains(Scenarios(), t.Scenario) {
+		return t, fmt.Errorf("scenario %q: want one of %s", t.Scenario, strings.Join(Scenarios(), ", "))
+	}
+	var err error
+	t.route, err = parseRoute(words[2])
+	return t, err
+}
+
+// Replay makes the token's execution, under the strategy of the options. The error is
+// [ErrMisfit], and says which turn could not be taken and what was there in its place;
+// what was carried out all the same is in the report.
+func (t Token) Replay(o Options) (*Report, error) {
+	s, err := Scenario(t.Scenario)
+	if err != nil {
+		return nil, err
+	}
+	traveller := travel(t.route)
+	o.onlookers = append(slices.Clone(o.onlookers), traveller)
+	recorded := &sched.Recorded{Scheduler: traveller}
+	recorded.Begin()
+	o.Scheduler = recorded
+	r := Run(s, o)
+	if err := traveller.fits(); err != nil {
+		return r, fmt.Errorf("%w: %w", ErrMisfit, err)
+	}
+	return r, nil
+}
+
+// TokenOf returns the token of an execution that failed, of a kept scenario. The error
+// says why there is none: it would be too long, or it is no execution of the scenario.
+func TokenOf(r *Report, scenario string, o Options) (Token, error) {
+	none := func(format string, args ...any) (Token, error) {
+		return Token{}, fmt.Errorf("no token: "+format, args...)
+	}
+	kept, err := Scenario(scenario)
+	if err != nil {
+		return none("%w", err)
+	}
+	s := *r.Script
+	if s.Schedule = nil; r.Script.Schedule == nil || s.String() != kept.String() {
+		return none("it is no execution of the scenario %s as that is kept", scenario)
+	}
+	replay := sched.NewReplay(r.Script.Schedule.Decisions)
+	note := &traveller{Scheduler: replay}
+	note.Begin()
+	o.Scheduler, o.onlookers = note, append(slices.Clone(o.onlookers), note)
+	Run(kept, o)
+	if replay.Misfit() != 0 || replay.Left() != 0 {
+		return none("%w", ErrMisfit)
+	}
+	t := Token{Strategy: r.Strategy, Scenario: scenario, route: note.noted}
+	if n := len(t.String()); n > MaxToken {
+		return none("it would have %d characters, for %s, and may have %d", n, plural(len(t.route), "turn"), MaxToken)
+	}
+	back, err := ParseToken(t.String())
+	if err != nil {
+		return none("%w", err)
+	}
+	o.onlookers = o.onlookers[:len(o.onlookers)-1]
+	again, err := back.Replay(o)
+	switch {
+	case err != nil:
+		return none("%w", err)
+	case again.Finding == nil || again.Finding.Property != r.Finding.Property || !slices.Equal(again.Script.Schedule.Decisions, r.Script.Schedule.Decisions):
+		return none("its turns, in words, are another execution: %v", t)
+	}
+	return t, nil
+}
+
+// ShortToken is [TokenOf] for a failure whose own may be too long: it looks for a plainer
+// schedule of the same scenario that breaks the same property, in so many executions at
+// most, as [Reduce] does, and returns the token of that.
+func ShortToken(ctx context.Context, r *Report, scenario string, o Options, most int) (Token, error) {
+	return TokenOf(reduceSchedule(ctx, r, o, most).Failure, scenario, o)
+}
+
+// reduceSchedule is [Reduce] with the script kept as it is.
+func reduceSchedule(ctx context.Context, r *Report, o Options, most int) Reduced {
+	x, found := newReduction(ctx, r, o, most, nil)
+	for found && !x.over() && x.straighten() {
+	}
+	return x.out
+}
+
+// misfit says where a schedule of decisions has stopped fitting.
+func misfit(replay *sched.Replay, s *script.Schedule, at place) error {
+	n := replay.Misfit()
+	switch {
+	case n == 0 && replay.Left() == 0:
+		return nil
+	case n == 0:
+		return fmt.Errorf("%w: the execution ended with %d of its %d decisions to be made", ErrMisfit, replay.Left(), len(s.Decisions))
+	case n > len(s.Decisions):
+		return fmt.Errorf("%w: it ends with decision %d, and the execution goes on: at %v another is to be made", ErrMisfit, len(s.Decisions), at.words())
+	}
+	return fmt.Errorf("%w: decision %d of %d is number %d, and at %v there are fewer possibilities", ErrMisfit, n, len(s.Decisions), s.Decisions[n-1], at.words())
+}
