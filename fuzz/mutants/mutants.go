@@ -48,7 +48,9 @@ type Mutant struct {
 // A Cell is one test under one strategy, or a package's own test.
 type Cell struct {
 	Under string // a strategy, or a package below the module's directory
-	Test  string // a path below the conformance suite, [Stress], [Scripts], [Explore] or [Sleepers]; or a test of the package
+	// Test is a path below the conformance suite, [Stress], [Scripts], [Explore],
+	// [Sleepers], or [Scenario] and the name of one; or a test of the package.
+	Test string
 }
 
 const (
@@ -61,6 +63,9 @@ const (
 	// Explore is executions of scenarios and of drawn scripts on a virtual
 	// machine, whose scheduler decides who runs when.
 	Explore = "explore"
+	// Scenario, before the name of a scenario that is kept, is executions of that
+	// alone.
+	Scenario = "scenario/"
 	// Sleepers has two threads sleep in a queue, of which one leaves for
 	// another reason than an event.
 	Sleepers = "sleepers"

@@ -271,6 +271,9 @@ func try(t *testing.T, m *mutants.Mutant) (rows []row) {
 			}
 		}
 		t.Logf("%s %s: %v", c.Under, cmp.Or(c.Test, "suite"), r.Verdict)
+		if strings.HasPrefix(c.Test, mutants.Scenario) {
+			t.Logf("%s", r.Output) // the execution
+		}
 		if m.Equivalent != "" && r.How != "" {
 			t.Errorf("%v caught what is said to be no fault: %v", c, r.Verdict)
 		}
@@ -303,6 +306,8 @@ func pattern(c mutants.Cell) string {
 		test = "TestExplore"
 	case c.Test == mutants.Sleepers:
 		test = "TestSleepers"
+	case strings.HasPrefix(c.Test, mutants.Scenario):
+		test = "TestScenario/" + strings.TrimPrefix(c.Test, mutants.Scenario)
 	}
 	parts := strings.Split(test, "/")
 	for i, p := range parts {
@@ -363,45 +368,86 @@ func TestScripts(t *testing.T) {
 // each scenario and of drawn scripts by turns, half of them at random and half by
 // priorities. What it finds it finds in every run, unless the time is over before.
 func TestExplore(t *testing.T) {
-	e, try := strategy(t)
-	done := 0
-	one := func(s *script.Script, policy string, seed uint64, each int) {
-		x := fuzz.Exploration{
-			Options: fuzz.Options{New: e.New, Strategy: e.Name},
-			Script:  func(int) *script.Script { return s }, Scripts: 1, Each: each,
-			Scheduler: func(int) sched.Scheduler {
-				c, err := sched.New(policy, seed)
-				if err != nil {
-					panic(err) // the names are those below
-				}
-				return c
-			},
-		}
-		got := x.Explore(t.Context())
-		done += got.Executions
-		if got.Failure != nil {
-			fmt.Println("operations", done)
-			t.Fatalf("execution %d, scheduler %s, seed %d of\n%s: %v", done, policy, seed, s, got.Failure.Finding)
-		}
-	}
-	for turn, end := 0, time.Now().Add(2*budget()); done < explored && time.Now().Before(end); turn++ {
-		seed, policy := uint64(try)*1_000_000+uint64(turn), [...]string{"random", "pct:3"}[turn%2]
+	x := newExplorer(t)
+	for turn, end := 0, time.Now().Add(2*budget()); x.done < explored && time.Now().Before(end); turn++ {
+		seed, policy := x.turn(turn)
 		for _, name := range fuzz.Scenarios() {
-			s, err := fuzz.Scenario(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			one(s, policy, seed, 3)
+			x.explore(scenario(t, name), policy, seed, 3)
 		}
 		for i := range 30 {
-			one(fuzz.Drawn(seed, turn*30+i), policy, seed, 2)
+			x.explore(fuzz.Drawn(seed, turn*30+i), policy, seed, 2)
 		}
 	}
-	fmt.Println("operations", done)
+	fmt.Println("operations", x.done)
 }
 
-// explored is how many executions a try makes, some more at the end of a turn.
-const explored = 20_000
+// TestScenario is a child of TestCaught: executions of one scenario alone, half of
+// them at random and half by priorities.
+func TestScenario(t *testing.T) {
+	x := newExplorer(t)
+	for _, name := range fuzz.Scenarios() {
+		t.Run(name, func(t *testing.T) {
+			x.t, x.done = t, 0
+			for turn, end := 0, time.Now().Add(2*budget()); x.done < exploredOf && time.Now().Before(end); turn++ {
+				seed, policy := x.turn(turn)
+				x.explore(scenario(t, name), policy, seed, 100)
+			}
+			fmt.Println("operations", x.done)
+		})
+	}
+}
+
+func scenario(t *testing.T, name string) *script.Script {
+	t.Helper()
+	s, err := fuzz.Scenario(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// An explorer makes executions under a child's strategy until one fails.
+type explorer struct {
+	t    *testing.T
+	e    strategies.Entry
+	try  int
+	done int
+}
+
+func newExplorer(t *testing.T) *explorer {
+	e, try := strategy(t)
+	return &explorer{t: t, e: e, try: try}
+}
+
+// turn returns who schedules in a turn.
+func (x *explorer) turn(turn int) (seed uint64, policy string) {
+	return uint64(x.try)*1_000_000 + uint64(turn), [...]string{"random", "pct:3"}[turn%2]
+}
+
+// explore makes some executions of a script.
+func (x *explorer) explore(s *script.Script, policy string, seed uint64, each int) {
+	e := fuzz.Exploration{
+		Options: fuzz.Options{New: x.e.New, Strategy: x.e.Name},
+		Script:  func(int) *script.Script { return s }, Scripts: 1, Each: each,
+		Scheduler: func(int) sched.Scheduler {
+			c, err := sched.New(policy, seed)
+			if err != nil {
+				panic(err) // the names are those of turn
+			}
+			return c
+		},
+	}
+	got := e.Explore(x.t.Context())
+	x.done += got.Executions
+	if got.Failure != nil {
+		fmt.Println("operations", x.done)
+		x.t.Fatalf("execution %d, scheduler %s, seed %d: %v\n%s", x.done, policy, seed, got.Failure.Finding, got.Failure.Text())
+	}
+}
+
+// explored is how many executions a try makes, some more at the end of a turn, and
+// exploredOf how many of one scenario.
+const explored, exploredOf = 20_000, 2_000
 
 // TestSleepers is a child of TestCaught: two threads sleep in a queue, one of
 // them until its time is over; what is triggered after that is the other's.
