@@ -174,6 +174,10 @@ func TestOrders(t *testing.T) {
 		{`{"Work":"campaign","Strategy":"gaint"}`, `unknown strategy "gaint"`},
 		{`{"Work":"campaign","Strategy":"planted/gaint"}`, `no planted fault is named "gaint"`},
 		{`{"Work":"campaign","Strategy":"giant","Wrok":1}`, "Wrok"},
+		{`{"Work":"play","Strategy":"giant"}`, `work "play"`},
+		{`{"Work":"explore","Strategy":"giant","Scheduler":"fifo","Scenario":"standard"}`, `"fifo"`},
+		{`{"Work":"explore","Strategy":"giant","Scheduler":"random","Scenario":"standart"}`, `"standart"`},
+		{`{"Work":"explore","Strategy":"giant","Scheduler":"random","Scenario":"x.kq","Script":"thraed"}`, "x.kq:1:1"},
 	} {
 		status, stdout, stderr := kqlab(t, cli.ChildVerb, c.order)
 		if status != cli.ExitUsage || stdout != "" || !strings.HasPrefix(stderr, cli.ChildVerb+": ") || !strings.Contains(stderr, c.says) {

@@ -40,12 +40,20 @@ type order struct {
 	Deadline time.Duration `json:",omitempty"` // of a run
 	Folder   string        `json:",omitempty"` // for what is found; it is not kept if empty
 	Shrink   time.Duration `json:",omitempty"`
+
+	// Of an exploration; Workers, Seed and Folder are of it too.
+	Scenario  string `json:",omitempty"` // its name, or that of the file
+	Script    string `json:",omitempty"` // of a file: the text
+	Scheduler string `json:",omitempty"`
+	Schedules int    `json:",omitempty"`
+	Exhaust   bool   `json:",omitempty"`
 }
 
 // The kinds of work.
 const (
 	workStress   = "stress"
 	workCampaign = "campaign"
+	workExplore  = "explore"
 )
 
 // patience is how long a child may go on without ending, or, if each, without a
@@ -55,11 +63,18 @@ func (o *order) patience() (d time.Duration, each bool) {
 	switch {
 	case o.Work == workCampaign:
 		return o.Deadline + o.Shrink + 2*grace, true
+	case o.Work == workExplore:
+		return explorePatience, true
 	case o.Rounds > 0:
 		return 2 * grace, true
 	}
 	return o.Budget + grace, false
 }
+
+// explorePatience is how long an exploration may go without a word. It has one after
+// a few hundred executions, and after each whose history took a search; and none while
+// it looks for a token.
+var explorePatience = tokenTime + 2*grace
 
 // progress is what a child prints again and again, as a line of JSON, so that
 // its parent knows how far it came even if it dies.
@@ -70,6 +85,11 @@ type progress struct {
 	Finding string   `json:"finding,omitempty"`
 	Perturb int      `json:"perturb,omitempty"` // of the run that has it
 	Files   []string `json:"files,omitempty"`
+
+	// Of an exploration.
+	Explored *explored `json:"explored,omitempty"`
+	Token    string    `json:"token,omitempty"`
+	NoToken  string    `json:"notoken,omitempty"`
 }
 
 const (
@@ -89,9 +109,10 @@ type ending struct {
 }
 
 // spawn has a child process carry out an order, and waits for its end. One that
-// tries its parent's patience is asked for its stacks and then killed. The error
-// is that there was no such process, or that it cannot be understood.
-func (a *app) spawn(ctx context.Context, o *order) (*ending, error) {
+// tries its parent's patience is asked for its stacks and then killed. Told, if not
+// nil, is told of each line. The error is that there was no such process, or that it
+// cannot be understood.
+func (a *app) spawn(ctx context.Context, o *order, told func(*progress)) (*ending, error) {
 	exe, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("cannot start a process for %s: %w", o.Strategy, err)
@@ -103,6 +124,10 @@ func (a *app) spawn(ctx context.Context, o *order) (*ending, error) {
 	cmd := exec.Command(exe, childVerb, string(text))
 	// A report ends the child, so there are none to wait a second for at its end.
 	race := fmt.Sprintf(" halt_on_error=1 atexit_sleep_ms=0 exitcode=%d", exitRace)
+	if o.Work == workExplore {
+		// A virtual machine may look for a race again, in other executions.
+		race += " suppress_equal_stacks=0 suppress_equal_addresses=0"
+	}
 	cmd.Env = append(os.Environ(), "GORACE="+strings.TrimSpace(os.Getenv("GORACE")+race))
 	// The child ends when this pipe does, that is also when we are killed.
 	// The terminal's Ctrl-C is for us, or we would take the child's end by it
@@ -113,7 +138,15 @@ func (a *app) spawn(ctx context.Context, o *order) (*ending, error) {
 		return nil, fmt.Errorf("cannot start a process for %s: %w", o.Strategy, err)
 	}
 	defer lifeline.Close()
-	var report lastLine
+	report := lastLine{}
+	if told != nil {
+		report.told = func(line []byte) {
+			var p progress
+			if json.Unmarshal(line, &p) == nil { // of the last one it is said
+				told(&p)
+			}
+		}
+	}
 	stderr := &ends{max: tailBytes / 2}
 	cmd.Stdout, cmd.Stderr = &report, stderr
 	cmd.WaitDelay = time.Second
@@ -165,12 +198,18 @@ wait:
 
 // try has a strategy tried in a child process, and judges by its end.
 func (a *app) try(ctx context.Context, e strategies.Entry, o order) (*verdict, error) {
+	return a.tryTold(ctx, e, o, nil)
+}
+
+// tryTold is try, and tells of progress.
+func (a *app) tryTold(ctx context.Context, e strategies.Entry, o order, told func(*progress)) (*verdict, error) {
 	v := &verdict{Strategy: e.Name, Control: e.Name == control.Name, Seed: o.Seed, order: o}
-	end, err := a.spawn(ctx, &o)
+	end, err := a.spawn(ctx, &o, told)
 	if err != nil {
 		return nil, err
 	}
-	v.Took, v.output, v.tallies, v.Files = end.took, end.output, end.tallies, end.Files
+	v.Took, v.output, v.tallies, v.Files, v.explored = end.took, end.output, end.tallies, end.Files, end.Explored
+	v.Token, v.noToken = end.Token, end.NoToken
 	if end.stopped {
 		v.Unfinished = true
 		return v, nil
@@ -185,7 +224,7 @@ func (a *app) try(ctx context.Context, e strategies.Entry, o order) (*verdict, e
 		if each {
 			v.Finding = fmt.Sprintf("came no further for %v; it had done %d operations", patience, v.Operations)
 		}
-	case end.err == nil && v.Rounds > 0:
+	case end.err == nil && (v.Rounds > 0 || v.explored != nil):
 		v.Correct = true
 		return v, nil
 	case end.err == nil:
@@ -199,8 +238,11 @@ func (a *app) try(ctx context.Context, e strategies.Entry, o order) (*verdict, e
 	default:
 		return nil, fmt.Errorf("process for %s: %w", e.Name, end.err)
 	}
-	if o.Work == workCampaign {
+	switch o.Work {
+	case workCampaign:
 		return v, a.keep(v, end)
+	case workExplore:
+		return v, nil
 	}
 	// The round that went wrong is the one after the last that was reported,
 	// except that a finding is reported with its round. The schedule is not in
@@ -243,6 +285,15 @@ func (a *app) childVerb() *cobra.Command {
 		if err != nil {
 			return refuse(err)
 		}
+		switch o.Work {
+		case workStress, workCampaign:
+		case workExplore:
+			if err := o.fits(); err != nil {
+				return refuse(usage("", "%v", err))
+			}
+		default:
+			return refuse(usage("", "work %q: want %s, %s or %s", o.Work, workStress, workCampaign, workExplore))
+		}
 		watchParent()
 		switch o.Work {
 		case workStress:
@@ -252,8 +303,13 @@ func (a *app) childVerb() *cobra.Command {
 				return refuse(err)
 			}
 			return nil
+		case workExplore:
+			if err := exploring(cmd.Context(), a.stdout, e, &o); err != nil {
+				return refuse(err)
+			}
+			return nil
 		}
-		return refuse(usage("", "work %q: want %s or %s", o.Work, workStress, workCampaign))
+		return nil
 	}
 	return cmd
 }

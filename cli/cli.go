@@ -13,12 +13,14 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/kqlab/kqlab/strategies"
+	"github.com/kqlab/kqlab/strategies/strategytest/broken"
 )
 
 // The exit statuses of every verb.
@@ -213,4 +215,28 @@ func (a *app) find(verb string, names []string) ([]strategies.Entry, error) {
 	}
 	all := append(append([]strategies.Entry{}, a.entries...), control)
 	return pick(verb, "strategy", names, all, func(e strategies.Entry) string { return e.Name })
+}
+
+// A planted strategy may be one that is to be caught. Order is its name in an order.
+type planted struct {
+	strategies.Entry
+	order string
+}
+
+// findPlanted is find, and knows the planted faults too. A strategy of the user's of
+// the same name comes first.
+func (a *app) findPlanted(verb string, names []string) ([]planted, error) {
+	var all []planted
+	for _, e := range a.entries {
+		all = append(all, planted{e, e.Name})
+	}
+	if names == nil {
+		return all, nil
+	}
+	for _, f := range broken.All {
+		if !slices.ContainsFunc(all, func(p planted) bool { return p.Name == f.Name }) {
+			all = append(all, planted{f.Entry, plantedPrefix + f.Name})
+		}
+	}
+	return pick(verb, "strategy", names, all, func(p planted) string { return p.Name })
 }

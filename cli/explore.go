@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,9 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kqlab/kqlab/fuzz"
-	"github.com/kqlab/kqlab/fuzz/script"
 	"github.com/kqlab/kqlab/model/machine/sched"
-	"github.com/kqlab/kqlab/strategies"
 )
 
 const (
@@ -26,18 +25,6 @@ const (
 	standard  = "standard"  // the scenario that is explored if none is named
 	allKept   = "all"       // in place of a scenario: each that is kept
 	smallKept = "small"     // each that is small enough to be exhausted
-
-	// Of a drawn script so many executions are made before the next is drawn;
-	// of a scenario so many by one worker in a row.
-	eachDrawn, eachKept = 5, 100
-
-	// What fails is made smaller in at most so many executions, which are enough
-	// for most and take some seconds; more time than that is for a strategy that
-	// hangs now and then, each time until a livelock is seen.
-	reduceMost = 20_000
-	reduceTime = 30 * time.Second
-
-	tellEvery = 100 * time.Millisecond // of progress
 )
 
 // exploreFlags are the flags of explore.
@@ -81,8 +68,9 @@ sleeps at the end); by the pairs of points that two threads came to at one objec
 one after the other; and, where executions are drawn, by an estimate of how likely the
 next one has an outcome that none had: Good and Turing's, by how many came once.
 
-All this is in one process, which a strategy may end, or hang by waiting for
-something that the machine does not know.
+Each strategy is explored in a process of its own, so one that crashes, or hangs by
+waiting for something that the machine does not know, is caught too. Planted faults,
+such as check tries, may be named as strategies, and must be caught.
 
 Exit status: 0 no finding; 1 a strategy is wrong; 2 bad usage; 130 interrupted.`,
 		Example: a.examples(
@@ -106,10 +94,14 @@ Exit status: 0 no finding; 1 a strategy is wrong; 2 bad usage; 130 interrupted.`
 		case f.workers < 1 || f.workers > 1000:
 			return usage(verb, "--workers %d: want 1 to 1000", f.workers)
 		}
-		if _, err := sched.New(f.scheduler, f.seed); err != nil {
+		c, err := sched.New(f.scheduler, f.seed)
+		if err != nil {
 			return usage(verb, "--scheduler: %v", err)
 		}
-		entries, err := a.find(verb, given(cmd, "strategies", f.strategies))
+		if _, search := c.(sched.Search); f.exhaust && !search {
+			return usage(verb, "--exhaust with --scheduler %s, which draws without an end: want one that searches, such as dfs:2", f.scheduler)
+		}
+		entries, err := a.findPlanted(verb, given(cmd, "strategies", f.strategies))
 		if err != nil {
 			return err
 		}
@@ -139,15 +131,18 @@ var inPlace = []string{allKept, smallKept, generated}
 // A subject is what is explored under each strategy.
 type subject struct {
 	name   string
-	script *script.Script // nil: drawn ones
+	script string // the text of a file; empty if the name is that of what is kept or drawn
 }
+
+// most is how long the text of a script may be that a process is told of.
+const most = 100_000
 
 // subjects returns what --scenario stands for.
 func (f *exploreFlags) subjects(verb string) ([]subject, error) {
 	kept := fuzz.Scenarios()
 	switch {
 	case f.scenario == generated:
-		return []subject{{generated, nil}}, nil
+		return []subject{{generated, ""}}, nil
 	case f.scenario == allKept || f.scenario == smallKept:
 		var all []subject
 		for _, name := range kept {
@@ -156,61 +151,45 @@ func (f *exploreFlags) subjects(verb string) ([]subject, error) {
 				return nil, err
 			}
 			if f.scenario == allKept || s.Small() {
-				all = append(all, subject{name, s})
+				all = append(all, subject{name: name})
 			}
 		}
 		return all, nil
 	case slices.Contains(kept, f.scenario):
-		s, err := fuzz.Scenario(f.scenario)
-		return []subject{{f.scenario, s}}, err
+		return []subject{{name: f.scenario}}, nil
 	}
 	if _, err := os.Stat(f.scenario); errors.Is(err, os.ErrNotExist) && filepath.Ext(f.scenario) == "" {
 		_, err := pick(verb, "scenario", []string{f.scenario}, append(kept, inPlace...), func(s string) string { return s })
 		return nil, err
 	}
 	s, err := readScript(verb, f.scenario)
-	return []subject{{f.scenario, s}}, err
+	if err != nil {
+		return nil, err
+	}
+	text := s.String()
+	if len(text) > most {
+		return nil, usage(verb, "--scenario %s: a script of %d bytes: want at most %d to explore", f.scenario, len(text), most)
+	}
+	return []subject{{f.scenario, text}}, nil
 }
 
-// exploration returns what explores a script, or drawn ones, under a strategy.
-func (f *exploreFlags) exploration(e strategies.Entry, s *script.Script) fuzz.Exploration {
-	x := fuzz.Exploration{
-		Options: fuzz.Options{New: e.New, Strategy: e.Name},
-		Workers: f.workers,
-		Most:    f.schedules,
-		Scheduler: func(i int) sched.Scheduler {
-			c, err := sched.New(f.scheduler, f.seed+uint64(i))
-			if err != nil {
-				panic("cli: " + err.Error()) // it has been looked at
-			}
-			return c
-		},
+// order is what a process is told that explores a subject.
+func (f *exploreFlags) order(name string, s subject) order {
+	return order{
+		Work: workExplore, Strategy: name, Seed: f.seed, Workers: f.workers, Folder: f.out,
+		Scenario: s.name, Script: s.script, Scheduler: f.scheduler, Schedules: f.schedules, Exhaust: f.exhaust,
 	}
-	if s == nil {
-		x.Script = func(i int) *script.Script { return fuzz.Drawn(f.seed, i) }
-		x.Each, x.Scripts = eachDrawn, (f.schedules+eachDrawn-1)/eachDrawn
-		return x
-	}
-	x.Script = func(int) *script.Script { return s }
-	x.Each, x.Scripts = eachKept, (f.schedules+eachKept-1)/eachKept
-	c, _ := sched.New(f.scheduler, f.seed)
-	if _, search := c.(sched.Search); search || f.exhaust {
-		// The executions of a search follow from each other.
-		x.Each, x.Scripts = f.schedules, 1
-		if f.exhaust {
-			x.Each, x.Most = 1<<60, 0
-		}
-	}
-	return x
 }
 
-// An explored is what came of one strategy.
+// An explored is what came of a subject under one strategy, or is known so far.
 type explored struct {
 	Strategy   string `json:"strategy"`
 	Scenario   string `json:"scenario"`
 	Scheduler  string `json:"scheduler"`
 	Seed       uint64 `json:"seed"`
 	Correct    bool   `json:"correct"`
+	Unfinished bool   `json:"unfinished,omitempty"`
+	Caught     string `json:"caught,omitempty"` // how, as of a verdict
 	Complete   bool   `json:"complete,omitempty"`
 	Executions int    `json:"executions"`
 	Operations int    `json:"operations"`
@@ -226,6 +205,7 @@ type explored struct {
 	Finding   string   `json:"finding,omitempty"`
 	File      string   `json:"file,omitempty"` // the smallest
 	Token     string   `json:"token,omitempty"`
+	Doing     string   `json:"doing,omitempty"` // of progress: what is being done, if not what is mostly
 
 	// How large what was found is, and what it was made smaller to.
 	From *fuzz.Size `json:"from,omitempty"`
@@ -234,7 +214,7 @@ type explored struct {
 
 // explore explores each subject under one strategy after another, and stops none
 // for another's sake.
-func (a *app) explore(ctx context.Context, f *exploreFlags, entries []strategies.Entry, subjects []subject) error {
+func (a *app) explore(ctx context.Context, f *exploreFlags, entries []planted, subjects []subject) error {
 	bar := newBarOf(a.stderr, 16, 76)
 	defer bar.clear()
 	var all []*explored
@@ -246,7 +226,7 @@ func (a *app) explore(ctx context.Context, f *exploreFlags, entries []strategies
 				break
 			}
 			at := float64(len(all))
-			one, v, err := a.exploreOne(ctx, f, e, s, func(done float64, what string) {
+			one, v, err := a.exploreOne(ctx, e, f.order(e.order, s), func(done float64, what string) {
 				done = (at + done) / parts
 				bar.span(done, done, 0, e.Name+", "+what)
 			})
@@ -278,66 +258,47 @@ func (a *app) explore(ctx context.Context, f *exploreFlags, entries []strategies
 	return nil
 }
 
-// exploreOne explores one subject under one strategy. The verdict is nil if nothing
-// was found.
-func (a *app) exploreOne(ctx context.Context, f *exploreFlags, e strategies.Entry, s subject, tell func(done float64, what string)) (*explored, *verdict, error) {
-	x := f.exploration(e, s.script)
+// exploreOne has a process explore one subject under one strategy. The verdict is nil
+// if nothing was found.
+func (a *app) exploreOne(ctx context.Context, e planted, o order, tell func(done float64, what string)) (*explored, *verdict, error) {
 	begin := time.Now()
-	drawn, told := f.draws(), begin
-	x.Progress = func(known fuzz.Explored) {
-		if time.Since(told) < tellEvery {
+	v, err := a.tryTold(ctx, e.Entry, o, func(p *progress) {
+		x := p.Explored
+		if x == nil {
 			return
 		}
-		told = time.Now()
-		estimate, of := known.Unseen(), f.schedules
-		if f.exhaust {
-			of = math.MaxInt
+		of := float64(o.Schedules)
+		if o.Exhaust {
+			of = math.Inf(1)
 		}
-		tell(float64(known.Executions)/float64(of), fmt.Sprintf("%s executions, %s/s, %s outcomes, %s unseen, %s pairs",
-			commas(known.Executions), commas(int(float64(known.Executions)/time.Since(begin).Seconds())), commas(known.Outcomes),
-			unseen(pointer(drawn, estimate)), commas(known.Pairs)))
-	}
-	got := x.Explore(ctx)
-	one := &explored{
-		Strategy: e.Name, Scenario: s.name, Scheduler: f.scheduler, Seed: f.seed, Correct: got.Failure == nil, Complete: got.Complete,
-		Executions: got.Executions, Operations: got.Operations, Outcomes: got.Outcomes, Pairs: got.Pairs, Searched: got.Searched, Undecided: got.Undecided,
-		Seconds: time.Since(begin).Seconds(),
-	}
-	one.Unseen = pointer(drawn, got.Unseen())
-	if got.Err != nil {
-		return nil, nil, fmt.Errorf("%s, %s: %w", e.Name, s.name, got.Err)
-	}
-	if f.scheduler == "dpor" {
-		// A step of the machine may touch more than the object that it names, such
-		// as the mail of a CPU.
-		one.Complete = false
-	}
-	if got.Failure == nil {
-		return one, nil, nil
-	}
-	small := reduced(ctx, got.Failure, x.Options, func(known fuzz.Reduced) { tell(1, "smaller, "+commas(known.Executions)) })
-	v, err := a.wrongExecution(got.Failure, small, f.out)
+		tell(min(1, float64(x.Executions)/of), cmp.Or(x.Doing, fmt.Sprintf("%s executions, %s/s, %s outcomes, %s unseen, %s pairs",
+			commas(x.Executions), commas(int(float64(x.Executions)/max(x.Seconds, 1e-3))), commas(x.Outcomes), unseen(x.Unseen), commas(x.Pairs))))
+	})
 	if err != nil {
 		return nil, nil, err
 	}
-	a.tokenFor(ctx, v, got.Failure, s.name, x.Options)
-	one.Finding, one.File, one.Token, one.From, one.To = v.Finding, v.Files[0], v.Token, &small.From, &small.To
-	return one, v, nil
-}
-
-// draws reports whether the scheduler draws its executions, so that those which it
-// has made tell of those which it has not.
-func (f *exploreFlags) draws() bool {
-	s, err := sched.New(f.scheduler, f.seed)
-	_, search := s.(sched.Search)
-	return err == nil && !search
-}
-
-func pointer(known bool, x float64) *float64 {
-	if !known {
-		return nil
+	one := v.explored
+	if one == nil { // it did not come to say a word
+		one = &explored{Seconds: time.Since(begin).Seconds()}
 	}
-	return &x
+	one.Strategy, one.Scenario, one.Scheduler, one.Seed, one.Doing = e.Name, o.Scenario, o.Scheduler, o.Seed, ""
+	one.Correct, one.Unfinished, one.Caught, one.Finding = v.Correct, v.Unfinished, v.Caught, v.Finding
+	if one.Token = v.Token; len(v.Files) > 0 {
+		one.File = v.Files[0]
+	}
+	if v.Correct || v.Unfinished {
+		return one, nil, nil
+	}
+	if one.From != nil && *one.From != *one.To {
+		v.smaller = fmt.Sprintf("from %v to %v", one.From, one.To)
+	}
+	if v.Caught == byFinding && one.File != "" {
+		v.Again = fmt.Sprintf("%s replay %s", a.program, one.File)
+	} else {
+		v.Again = fmt.Sprintf("%s explore --strategies %s --scenario %s --scheduler %s --seed %d --schedules %d",
+			a.program, e.Name, o.Scenario, o.Scheduler, o.Seed, o.Schedules)
+	}
+	return one, v, nil
 }
 
 // unseen writes an estimate of what has not been seen; nil is none.
@@ -349,40 +310,6 @@ func unseen(share *float64) string {
 		return "<0.01 %"
 	}
 	return fmt.Sprintf("%.2f %%", 100**share)
-}
-
-// reduced makes a failure smaller.
-func reduced(ctx context.Context, r *fuzz.Report, o fuzz.Options, progress func(fuzz.Reduced)) fuzz.Reduced {
-	ctx, cancel := context.WithTimeout(ctx, reduceTime)
-	defer cancel()
-	return fuzz.Reduce(ctx, r, o, reduceMost, progress)
-}
-
-// wrongExecution saves an execution with a finding, behind it what that was before
-// it was made smaller, and a picture of each if there is one.
-func (a *app) wrongExecution(r *fuzz.Report, small fuzz.Reduced, folder string) (*verdict, error) {
-	v := &verdict{Strategy: r.Strategy, Caught: byFinding, Finding: small.Failure.Finding.Error()}
-	reports := []*fuzz.Report{small.Failure}
-	if small.Failure != r {
-		reports = append(reports, r)
-		v.smaller = fmt.Sprintf("from %v to %v", small.From, small.To)
-	}
-	for _, r := range reports {
-		name, err := r.Save(folder)
-		if err != nil {
-			return nil, fmt.Errorf("--out: the script cannot be saved: %w", err)
-		}
-		v.Files = append(v.Files, name)
-		picture, err := drawn(name, r)
-		if picture != "" {
-			v.Files = append(v.Files, picture)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	v.Again = fmt.Sprintf("%s replay %s", a.program, v.Files[0])
-	return v, nil
 }
 
 // printExplored prints what came of each, and last how fast it was.
@@ -400,7 +327,10 @@ func printExplored(w io.Writer, f *exploreFlags, all []*explored, p paint) {
 		executions += one.Executions
 		took += one.Seconds
 		word, complete := left("no finding"), ""
-		if word.paint = p.green; !one.Correct {
+		switch word.paint = p.green; {
+		case one.Unfinished:
+			word = left("unfinished")
+		case !one.Correct:
 			word = left("wrong")
 			word.paint = p.red
 		}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kqlab/kqlab/cli"
 	"github.com/kqlab/kqlab/fuzz"
@@ -110,6 +111,63 @@ func TestExploreAll(t *testing.T) {
 	}
 }
 
+// A strategy that ends its process, or hangs it, is caught, and this process does not
+// hear of it; the others are explored all the same.
+func TestExploreCatches(t *testing.T) {
+	inFolder(t)
+	patience := *cli.ExplorePatience
+	t.Cleanup(func() { *cli.ExplorePatience = patience })
+	*cli.ExplorePatience = time.Second
+	status, stdout, stderr := kqlab(t, "explore", "--format", "json", "--schedules", "50", "--strategies", "exiting,hanging,crashing,mine")
+	var got []string
+	for dec := json.NewDecoder(strings.NewReader(stdout)); dec.More(); {
+		var one struct {
+			Strategy, Caught, Finding string
+			Correct                   bool
+			Executions                int
+		}
+		if err := dec.Decode(&one); err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, one.Strategy+" "+one.Caught)
+		if one.Correct != (one.Finding == "") || one.Correct != (one.Executions == 50) {
+			t.Errorf("%+v", one)
+		}
+	}
+	if want := []string{"exiting crash", "hanging deadline", "crashing finding", "mine "}; status != cli.ExitWrong || !slices.Equal(got, want) {
+		t.Errorf("status %d, %q, want %q", status, got, want)
+	}
+	for _, says := range []string{
+		"exiting is wrong, caught by a crash: exit status 9", "explore --strategies exiting --scenario standard --scheduler random --seed 1 --schedules 50",
+		"hanging is wrong, caught by a deadline: came no further for 1s", "no such place",
+	} {
+		if !strings.Contains(stderr, says) {
+			t.Errorf("standard error lacks %q:\n%s", says, stderr)
+		}
+	}
+}
+
+// A planted fault may be named, and is found.
+func TestExplorePlanted(t *testing.T) {
+	inFolder(t)
+	status, stdout, stderr := kqlab(t, "explore", "--strategies", "sleep-keeps-the-domain", "--scheduler", "pct:3", "--scenario", "message-against-migrate")
+	if status != cli.ExitWrong || !strings.Contains(stdout, "wrong") || !strings.Contains(stderr, "no deadlock violated") {
+		t.Errorf("status %d:\n%s%s", status, stdout, stderr)
+	}
+}
+
+// The detector's reports of races end the process that explores, not this one.
+func TestExploreRace(t *testing.T) {
+	if !cli.RaceBuild() {
+		t.Skip("only a build with the race detector sees races: go test -race")
+	}
+	inFolder(t)
+	status, stdout, stderr := kqlab(t, "explore", "--strategies", "deliver-without-the-lock", "--schedules", "200")
+	if status != cli.ExitWrong || !strings.Contains(stderr, "data race") {
+		t.Errorf("status %d:\n%s%s", status, stdout, stderr)
+	}
+}
+
 // skipRace skips what would explore the control none in this process. That the
 // detector sees it is TestExploreRaces of package fuzz, in a process of its own.
 func skipRace(t *testing.T) {
@@ -204,6 +262,7 @@ func TestExploreBadUsage(t *testing.T) {
 	for _, tt := range []struct{ args, says string }{
 		{"explore --schedules 0", "--schedules 0: want 1 to"},
 		{"explore --workers 0", "--workers 0: want 1 to"},
+		{"explore --exhaust", "--exhaust with --scheduler random, which draws without an end"},
 		{"explore --scheduler pct:0", `"pct:0"`},
 		{"explore --scheduler fifo", `"fifo"`},
 		{"explore --scenario standart", "did you mean standard?"},

@@ -18,6 +18,9 @@ const (
 	Interrupted = exitInterrupted
 )
 
+// ExplorePatience is how long an exploration may go without a word.
+var ExplorePatience = &explorePatience
+
 // OutcomeOfNone is what a verdict on the control means for the exit status.
 func OutcomeOfNone(caught, planted bool) error {
 	return judge([]*verdict{{Strategy: control.Name, Control: true, Correct: !caught, planted: planted}})

@@ -42,6 +42,7 @@ func raceLine(out []byte) string {
 
 // lastLine is a writer that keeps the last whole line.
 type lastLine struct {
+	told func(line []byte) // of each, if not nil
 	mu   sync.Mutex
 	part []byte
 	line []byte
@@ -58,6 +59,9 @@ func (l *lastLine) Write(p []byte) (int, error) {
 		}
 		l.line = bytes.Clone(l.part[:i])
 		l.part = l.part[i+1:]
+		if l.told != nil {
+			l.told(l.line)
+		}
 	}
 }
 

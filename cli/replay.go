@@ -108,20 +108,19 @@ const (
 	tokenTime = 10 * time.Second // see reduceTime
 )
 
-// tokenFor adds to a verdict the token of what was found, if it was in a scenario that is
-// kept, or why it has none.
-func (a *app) tokenFor(ctx context.Context, v *verdict, r *fuzz.Report, scenario string, o fuzz.Options) {
+// tokenOf returns the token of what was found, if it was in a scenario that is kept, or
+// why it has none.
+func tokenOf(ctx context.Context, r *fuzz.Report, scenario string, o fuzz.Options) (token, none string) {
 	if !slices.Contains(fuzz.Scenarios(), scenario) {
-		return
+		return "", ""
 	}
 	ctx, cancel := context.WithTimeout(ctx, tokenTime)
 	defer cancel()
 	t, err := fuzz.ShortToken(ctx, r, scenario, o, tokenMost)
 	if err != nil {
-		v.noToken = err.Error()
-		return
+		return "", err.Error()
 	}
-	v.Token = t.String()
+	return t.String(), ""
 }
 
 // named returns the strategy of that name, be it one of the user's or a planted

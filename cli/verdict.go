@@ -30,8 +30,9 @@ type verdict struct {
 	Seed  uint64        `json:"seed"`            // of the first round or script; each later one adds 1
 	Took  time.Duration `json:"took"`            // ns
 
-	order order
-	Token string `json:"token,omitempty"` // of the kept scenario that it was found in: what replay takes instead of a file
+	order    order
+	explored *explored // of an exploration
+	Token    string    `json:"token,omitempty"` // of the kept scenario that it was found in: what replay takes instead of a file
 
 	noToken string // why there is none
 	smaller string // what the finding was before it was made smaller, and is now

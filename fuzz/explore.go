@@ -121,7 +121,7 @@ type part struct {
 
 // enough is how many executions of a script, if it is its turn, are added to the sum
 // before it ends.
-const enough = 4096
+const enough = 256
 
 // begin takes the next script. When one has failed only those before it matter.
 func (w *explorers) begin(ctx context.Context) (*part, bool) {
@@ -177,7 +177,7 @@ func (w *explorers) explore(ctx context.Context, p *part) {
 			one.Failure, one.Index = r, p.i
 			break
 		}
-		if len(p.outcomes) >= enough {
+		if len(p.outcomes) >= enough || one.Searched+one.Undecided > 0 { // a search may take a second
 			w.so(p)
 		}
 	}

@@ -115,7 +115,7 @@ func (x *reduction) once(s *script.Script, t *tour) (r *Report, none bool) {
 		return nil, true
 	}
 	x.out.Executions++
-	if x.progress != nil && x.out.Executions%64 == 0 {
+	if x.progress != nil && x.out.Executions%8 == 0 {
 		x.progress(x.out)
 	}
 	o := x.o
