@@ -83,10 +83,10 @@ func TestExploreAll(t *testing.T) {
 				small = small && len(th.Ops) <= 3
 			}
 			if word == "all" || small {
-				want = append(want, name+" giant", name+" pcpu")
+				want = append(want, name+" pcpu")
 			}
 		}
-		args := []string{"explore", "--scenario", word, "--strategies", "giant,pcpu", "--schedules", "2"}
+		args := []string{"explore", "--scenario", word, "--strategies", "pcpu", "--schedules", "2"}
 		status, stdout, stderr := kqlab(t, append(args, "--format", "json")...)
 		var got []string
 		for dec := json.NewDecoder(strings.NewReader(stdout)); dec.More(); {
@@ -105,6 +105,9 @@ func TestExploreAll(t *testing.T) {
 		if status != cli.ExitOK || !slices.Equal(got, want) || len(want) < 20 {
 			t.Errorf("%s: status %d, %v\n%s\nwant %v", word, status, got, stderr, want)
 		}
+		if word == "all" {
+			continue
+		}
 		if _, stdout, _ = kqlab(t, args...); strings.Count(stdout, "nested-crossing") != 1 || !strings.HasSuffix(stdout, " executions/s\n") {
 			t.Errorf("%s:\n%s", word, stdout)
 		}
@@ -117,7 +120,7 @@ func TestExploreCatches(t *testing.T) {
 	inFolder(t)
 	patience := *cli.ExplorePatience
 	t.Cleanup(func() { *cli.ExplorePatience = patience })
-	*cli.ExplorePatience = time.Second
+	*cli.ExplorePatience = 3 * time.Second // which a busy machine may need for one word
 	status, stdout, stderr := kqlab(t, "explore", "--format", "json", "--schedules", "50", "--strategies", "exiting,hanging,crashing,mine")
 	var got []string
 	for dec := json.NewDecoder(strings.NewReader(stdout)); dec.More(); {
@@ -139,7 +142,7 @@ func TestExploreCatches(t *testing.T) {
 	}
 	for _, says := range []string{
 		"exiting is wrong, caught by a crash: exit status 9", "explore --strategies exiting --scenario standard --scheduler random --seed 1 --schedules 50",
-		"hanging is wrong, caught by a deadline: came no further for 1s", "no such place",
+		"hanging is wrong, caught by a deadline: came no further for 3s", "no such place",
 	} {
 		if !strings.Contains(stderr, says) {
 			t.Errorf("standard error lacks %q:\n%s", says, stderr)
@@ -156,13 +159,14 @@ func TestExplorePlanted(t *testing.T) {
 	}
 }
 
-// The detector's reports of races end the process that explores, not this one.
+// The detector's reports of races end the process that explores, not this one. Without
+// a preemption no two threads meet, and it is a race all the same.
 func TestExploreRace(t *testing.T) {
 	if !cli.RaceBuild() {
 		t.Skip("only a build with the race detector sees races: go test -race")
 	}
 	inFolder(t)
-	status, stdout, stderr := kqlab(t, "explore", "--strategies", "deliver-without-the-lock", "--schedules", "200")
+	status, stdout, stderr := kqlab(t, "explore", "--strategies", "deliver-without-the-lock", "--scheduler", "dfs:0", "--schedules", "50")
 	if status != cli.ExitWrong || !strings.Contains(stderr, "data race") {
 		t.Errorf("status %d:\n%s%s", status, stdout, stderr)
 	}

@@ -53,7 +53,7 @@ func TestReduce(t *testing.T) {
 			if most := small[f.Name]; got.To.Threads > most.Threads || got.To.Operations > most.Operations || got.To.Preemptions > most.Preemptions {
 				t.Errorf("to %v, want %v at most:\n%s", got.To, most, got.Failure.Text())
 			}
-			if !got.Ended || told != got.Executions/64 {
+			if !got.Ended || told != got.Executions/8 {
 				t.Errorf("ended: %v, after %d executions and %d words", got.Ended, got.Executions, told)
 			}
 			times := 1000

@@ -85,6 +85,8 @@ func (c Class) String() string { return strings.TrimSpace(c.Type + " " + c.Name)
 
 // ClassOf says of what class an object is that points of a machine are about. It
 // means the same in all executions, as an address does not.
+//
+//go:norace
 func ClassOf(obj any) Class {
 	switch o := obj.(type) {
 	case *Token:
