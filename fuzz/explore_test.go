@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -110,8 +111,8 @@ func TestReplayMisfit(t *testing.T) {
 	x := exploration(broken.All[2].Entry, 400, 3) // those before it are races
 	s := *x.Explore(t.Context()).Failure.Script
 	whole := s.Schedule.Decisions
-	for name, d := range map[string][]uint8{
-		"too short": whole[:len(whole)-1], "too long": append(append([]uint8{}, whole...), 0), "impossible": {250},
+	for name, d := range map[string][]int{
+		"too short": whole[:len(whole)-1], "too long": append(slices.Clone(whole), 0), "impossible": {250},
 	} {
 		s.Schedule = &script.Schedule{Strategy: s.Schedule.Strategy, Decisions: d}
 		if _, err := fuzz.Replay(&s, x.Options); !errors.Is(err, fuzz.ErrMisfit) {

@@ -11,7 +11,7 @@ import (
 )
 
 // follows returns the decisions of an execution under a scheduler.
-func follows(t *testing.T, scenario string, e strategies.Entry, s sched.Scheduler) []uint8 {
+func follows(t *testing.T, scenario string, e strategies.Entry, s sched.Scheduler) []int {
 	t.Helper()
 	kept, err := Scenario(scenario)
 	if err != nil {

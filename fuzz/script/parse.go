@@ -169,11 +169,11 @@ func (p *parser) decisions(line string) error {
 	for _, w := range strings.Fields(line) {
 		at := len(line) - len(rest) + strings.Index(rest, w)
 		rest = line[at+len(w):]
-		n, err := strconv.ParseUint(w, 10, 8)
-		if err != nil {
-			return p.wrong(at, "decision %q: want a number from 0 to 255", w)
+		n, err := strconv.ParseUint(w, 10, 31)
+		if err != nil || n > MaxChoice {
+			return p.wrong(at, "decision %q: want a number from 0 to %d", w, MaxChoice)
 		}
-		p.s.Schedule.Decisions = append(p.s.Schedule.Decisions, uint8(n))
+		p.s.Schedule.Decisions = append(p.s.Schedule.Decisions, int(n))
 	}
 	return nil
 }

@@ -61,6 +61,7 @@ const (
 	MaxFD      = 63      // the highest number that dup2 may make
 	MaxTimer   = 1000    // milliseconds of a timer
 	MinPeriod  = 20      // microseconds of a timer that expires again and again
+	MaxChoice  = 1 << 20 // of a decision; there are fewer timers that could all be due at once
 	maxText    = 1 << 20 // bytes of a script
 
 	decisionsInLine = 40
@@ -83,7 +84,7 @@ type Script struct {
 // began.
 type Schedule struct {
 	Strategy  string
-	Decisions []uint8
+	Decisions []int
 }
 
 // A Thread is what one thread does, in this order.

@@ -91,7 +91,8 @@ func TestParseErrors(t *testing.T) {
 		{"schedule strategy=pcpu", "s:1:1: a schedule before any thread"},
 		{"thread\nschedule pcpu", `s:2:9: "pcpu": want strategy= and a name`},
 		{"thread\nschedule strategy=a b", `want strategy= and a name`},
-		{"thread\nschedule strategy=a\n 0 1 256", `s:3:6: decision "256": want a number from 0 to 255`},
+		{"thread\nschedule strategy=a\n 0 1 1048577", `s:3:6: decision "1048577": want a number from 0 to 1048576`},
+		{"thread\nschedule strategy=a\n 0 -1", `s:3:4: decision "-1": want a number from 0 to 1048576`},
 		{"thread\nschedule strategy=a\n 0 1 x 1", `s:3:6: decision "x": want a number`},
 		{"thread\nschedule strategy=a\n 0\nthread", `s:4:1: thread behind the schedule`},
 		{strings.Repeat("#", 1<<20+1), "s:1:1: a script of 1048577 bytes"},
@@ -211,7 +212,7 @@ func TestSchedule(t *testing.T) {
 	for _, n := range []int{0, 1, 40, 41, 1000} {
 		s.Schedule = &script.Schedule{Strategy: "pcpu"}
 		for i := range n {
-			s.Schedule.Decisions = append(s.Schedule.Decisions, uint8(i*i))
+			s.Schedule.Decisions = append(s.Schedule.Decisions, i*i)
 		}
 		back, err := script.Parse("s", s.String())
 		if err != nil {

@@ -85,10 +85,11 @@ func search(t *testing.T, p program, s sched.Search) map[string]bool {
 		}
 		f := m.run(r)
 		w := fmt.Sprint(string(m.word), f.reg)
-		if byWord[w] || bySchedule[string(r.Schedule)] {
+		schedule := fmt.Sprint(r.Schedule)
+		if byWord[w] || bySchedule[schedule] {
 			t.Fatalf("%v: %s, by %v, comes twice", p, w, r.Schedule)
 		}
-		byWord[w], bySchedule[string(r.Schedule)] = true, true
+		byWord[w], bySchedule[schedule] = true, true
 	}
 	if s.Err() != nil {
 		t.Fatalf("%v: %v", p, s.Err())

@@ -4,7 +4,7 @@ package sched
 // execution under way, from which [Replay] makes it again.
 type Recorded struct {
 	Scheduler
-	Schedule []uint8 // of each decision the index chosen
+	Schedule []int // of each decision the index chosen
 }
 
 // Begin implements [Scheduler].
@@ -16,7 +16,7 @@ func (r *Recorded) Begin() bool {
 // Next implements [Scheduler].
 func (r *Recorded) Next(can []int, current int, v View) int {
 	i := r.Scheduler.Next(can, current, v)
-	r.Schedule = append(r.Schedule, uint8(i))
+	r.Schedule = append(r.Schedule, i)
 	return i
 }
 
@@ -31,7 +31,7 @@ func (r *Recorded) Forced(thread int, v View) {
 // Choose implements [Scheduler].
 func (r *Recorded) Choose(n int) int {
 	i := r.Scheduler.Choose(n)
-	r.Schedule = append(r.Schedule, uint8(i))
+	r.Schedule = append(r.Schedule, i)
 	return i
 }
 
@@ -39,13 +39,13 @@ func (r *Recorded) Choose(n int) int {
 // goes on with the thread that runs, or the first. It makes one execution, or as
 // many as it is told to begin.
 type Replay struct {
-	schedule []uint8
+	schedule []int
 	at       int
 	misfit   int // the first decision that did not fit, from 1; 0 if all did
 }
 
 // NewReplay returns a scheduler that makes the decisions of a schedule.
-func NewReplay(schedule []uint8) *Replay { return &Replay{schedule: schedule} }
+func NewReplay(schedule []int) *Replay { return &Replay{schedule: schedule} }
 
 // Begin implements [Scheduler].
 func (r *Replay) Begin() bool {
@@ -70,7 +70,7 @@ func (r *Replay) Choose(n int) int { return r.decide(n, 0) }
 func (r *Replay) decide(n, otherwise int) int {
 	r.at++
 	if r.at <= len(r.schedule) {
-		if i := int(r.schedule[r.at-1]); i < n {
+		if i := r.schedule[r.at-1]; i < n {
 			return i
 		}
 	}
