@@ -56,7 +56,7 @@ Scenarios are kept scripts, those that list prints, or a file; "all" are all tha
 kept, one after another, and "small" those with at most three threads of at most three
 operations; "generated" draws scripts, as check does. Schedulers: ` + strings.Join(sched.Names(), ", ") + `;
 those after urw make every execution that they know of once, see --exhaust, and
-dfs and delay say "complete" when there is none left.
+with it they say "complete" when there is none left.
 
 What fails is saved, with its schedule: the verb replay shows the same execution.
 A smaller one that is wrong in the same way is looked for, for half a minute at

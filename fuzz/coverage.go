@@ -150,6 +150,16 @@ func (w *watcher) Forced(thread int, v sched.View) {
 	w.saw(thread, v)
 }
 
+// Witnesses implements [sched.Witness].
+func (w *watcher) Witnesses() bool { return sched.Witnesses(w.Scheduler) }
+
+// Touched implements [sched.Witness].
+func (w *watcher) Touched(object int, how sched.Access) {
+	if o, ok := w.Scheduler.(sched.Witness); ok {
+		o.Touched(object, how)
+	}
+}
+
 // saw notes that a thread goes on. The objects are told apart by themselves, not by
 // the numbers that [sched.View.Pending] gives, or those would be others than in an
 // execution that is not watched.

@@ -261,7 +261,10 @@ func (r *run) carryOut() {
 	}
 }
 
-// start starts the thread of a lane. All those of a script begin together: who
+// start starts the thread of a lane. Of its calls matters, besides what they do, which
+// have returned before which begin: the specification holds them to that order.
+//
+// All those of a script begin together: who
 // comes to the start waits for the others. It holds no CPU yet, so nobody needs
 // what it could keep.
 func (r *run) start(l *lane) {
@@ -275,9 +278,11 @@ func (r *run) start(l *lane) {
 			if r.leave.Load() || r.failed() {
 				return
 			}
+			td.Touch(r.rec, machine.Reads)
 			l.log.Call(l.ops[i])
 			l.begun.Store(int32(i + 1))
 			l.last = l.caller.do(td, &l.ops[i])
+			td.Touch(r.rec, machine.Adds)
 			l.log.Return(l.last)
 			l.ended.Store(int32(i + 1))
 		}

@@ -82,6 +82,16 @@ func (t *tour) Forced(thread int, v sched.View) {
 	t.step(thread)
 }
 
+// Witnesses implements [sched.Witness].
+func (t *tour) Witnesses() bool { return sched.Witnesses(t.Scheduler) }
+
+// Touched implements [sched.Witness].
+func (t *tour) Touched(object int, how sched.Access) {
+	if o, ok := t.Scheduler.(sched.Witness); ok {
+		o.Touched(object, how)
+	}
+}
+
 func (t *tour) step(thread int) {
 	for thread >= len(t.steps) {
 		t.steps = append(t.steps, 0)

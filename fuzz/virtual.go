@@ -31,6 +31,16 @@ func (s *stage) Forced(thread int, v sched.View) {
 	}
 }
 
+// Witnesses implements [sched.Witness].
+func (s *stage) Witnesses() bool { return sched.Witnesses(s.Scheduler) }
+
+// Touched implements [sched.Witness].
+func (s *stage) Touched(object int, how sched.Access) {
+	if o, ok := s.Scheduler.(sched.Witness); ok && s.up {
+		o.Touched(object, how)
+	}
+}
+
 // virtually is Run on a virtual machine.
 func (r *run) virtually() *Report {
 	r.stage = &stage{Scheduler: r.o.Scheduler}

@@ -69,7 +69,6 @@ type Files interface {
 type Desc struct {
 	File   File
 	closed machine.Uint32
-	over   bool // closed, and none of its sources has a knote of it
 }
 
 // Close ends the life: when it returns, no queue has a knote of it. Changes
@@ -88,7 +87,6 @@ func (d *Desc) Close(td *machine.Thread) {
 	for _, s := range d.File.Sources() {
 		d.end(td, s)
 	}
-	d.over = true // no lock: who attaches a knote of it has been waited for
 	finish(td)
 }
 

@@ -48,13 +48,13 @@ func (w *watched) Enter(td *machine.Thread) {
 
 // Exit implements Domain.
 func (w *watched) Exit(td *machine.Thread) {
-	w.end(nil)
+	w.end(td, nil)
 	w.Domain.Exit(td)
 }
 
 // Sleep implements Domain.
 func (w *watched) Sleep(td *machine.Thread, until time.Duration) error {
-	w.end(nil)
+	w.end(td, nil)
 	err := w.Domain.Sleep(td, until)
 	w.begin(td, "has slept in")
 	td.Visit(w)
@@ -67,6 +67,7 @@ func (w *watched) Sleep(td *machine.Thread, until time.Duration) error {
 //
 //go:norace
 func (w *watched) begin(td *machine.Thread, does string) (was *machine.Thread) {
+	td.Touch(w, machine.Writes)
 	if w.in != nil && w.in != td {
 		panic(&OverlapError{td.Name, does, w.in.Name})
 	}
@@ -77,7 +78,10 @@ func (w *watched) begin(td *machine.Thread, does string) (was *machine.Thread) {
 // end notes that only who was in the domain before is there.
 //
 //go:norace
-func (w *watched) end(was *machine.Thread) { w.in = was }
+func (w *watched) end(td, was *machine.Thread) {
+	td.Touch(w, machine.Writes)
+	w.in = was
+}
 
 // activate is Activate on a virtual machine. Whoever does it is in the domain,
 // but has not come by Enter if it works off mail.
@@ -85,7 +89,7 @@ func (w *watched) activate(td *machine.Thread, kn *Knote) {
 	was := w.begin(td, "activates a knote in")
 	td.Visit(w)
 	activate(td, kn)
-	w.end(was)
+	w.end(td, was)
 }
 
 // lend lets others in while td runs a filter of kn that may lose the domain, and
@@ -95,6 +99,6 @@ func (kn *Knote) lend(td *machine.Thread) (back func()) {
 	if !ok {
 		return func() {}
 	}
-	w.end(nil)
+	w.end(td, nil)
 	return func() { w.begin(td, "comes back from a filter to") }
 }

@@ -25,6 +25,9 @@ func (u *Uint32) Store(td *Thread, x uint32) {
 func (u *Uint32) CompareAndSwap(td *Thread, old, x uint32) bool {
 	if td.stops != nil {
 		td.stops.step(td, PointCompareAndSwap, u)
+		swapped := u.v.CompareAndSwap(old, x)
+		td.touched(u, swapped)
+		return swapped
 	}
 	return u.v.CompareAndSwap(old, x)
 }

@@ -115,6 +115,10 @@ func (c *Callout) expire(n uint64) {
 func (c *Callout) begin(n uint64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.td.vm != nil {
+		c.td.vm.touch(c, Writes)
+		c.td.vm.touch(c.td.m, Reads)
+	}
 	if c.armed != n || c.using {
 		return false
 	}
@@ -147,6 +151,9 @@ func (c *Callout) begin(n uint64) bool {
 func (m *Machine) StopCallouts() {
 	m.hide()
 	defer m.show()
+	if m.vm != nil {
+		m.vm.touch(m, Writes)
+	}
 	if resting(m.live.Or(stopped) | stopped) {
 		notify(m.quiet)
 	}
@@ -165,10 +172,16 @@ func (c *Callout) fire() {
 	m.retired(td)
 	td.Stats = Stats{}
 	c.mu.Lock()
+	if td.vm != nil {
+		td.vm.touch(c, Writes)
+	}
 	c.running = false
 	c.mu.Unlock()
 	td.Wakeup(&c.Ended)
 	c.mu.Lock()
+	if td.vm != nil {
+		td.vm.touch(c, Writes)
+	}
 	c.using = false
 	c.mu.Unlock()
 	m.rest()

@@ -72,7 +72,7 @@ func (c *CPU) Send(td *Thread, m *Mail) {
 
 // interrupt works off mail as long as there is some and nobody holds the CPU.
 func (c *CPU) interrupt(td *Thread) {
-	for c.mail.first.Load() != nil && c.tryHold(td) {
+	for c.hasMail(td) && c.tryHold(td) {
 		on := td.on
 		td.on = c
 		c.work(td)
@@ -81,9 +81,20 @@ func (c *CPU) interrupt(td *Thread) {
 	}
 }
 
+// hasMail reports whether mail lies there.
+func (c *CPU) hasMail(td *Thread) bool {
+	if td.vm != nil {
+		td.vm.touch(&c.mail, Reads)
+	}
+	return c.mail.first.Load() != nil
+}
+
 func (c *CPU) tryHold(td *Thread) bool {
 	if td.stops != nil {
 		td.stops.step(td, PointTryLock, c)
+		had := c.held.Load() == 0 && c.held.CompareAndSwap(0, 1)
+		td.touched(c, had)
+		return had
 	}
 	return c.held.Load() == 0 && c.held.CompareAndSwap(0, 1)
 }
@@ -147,7 +158,7 @@ func (c *CPU) acquire(td *Thread) {
 		c.acquireSlow(td)
 	}
 	td.on = c
-	if c.mail.first.Load() != nil {
+	if c.hasMail(td) {
 		c.work(td)
 	}
 }
@@ -157,7 +168,7 @@ func (c *CPU) tryAcquire(td *Thread) bool {
 		return false
 	}
 	td.on = c
-	if c.mail.first.Load() != nil {
+	if c.hasMail(td) {
 		c.work(td)
 	}
 	return true
@@ -204,11 +215,11 @@ func (td *Thread) retakeHolding(l *lost) bool {
 // hold waits in the run queue until the CPU is td's.
 func (c *CPU) hold(td *Thread) {
 	if td.vm != nil {
-		c.queue(waiting)
+		c.queue(td, waiting)
 		for !c.tryHold(td) {
 			td.vm.block(td, c)
 		}
-		c.queue(^uint32(waiting - 1))
+		c.queue(td, ^uint32(waiting-1))
 		return
 	}
 	w := &td.wait
@@ -243,7 +254,8 @@ func (c *CPU) hold(td *Thread) {
 
 // queue adds to the number of those who wait on a virtual machine. That somebody
 // waits puts nobody before the holder.
-func (c *CPU) queue(n uint32) {
+func (c *CPU) queue(td *Thread, n uint32) {
+	td.vm.touch(c, Writes) // who leaves looks at it
 	c.m.hide()
 	c.attn.Add(n)
 	c.m.show()
@@ -251,7 +263,7 @@ func (c *CPU) queue(n uint32) {
 
 // release lets the CPU go, then looks again for mail: see Thread.Leave.
 func (c *CPU) release(td *Thread) {
-	if c.mail.first.Load() != nil {
+	if c.hasMail(td) {
 		td.on = c
 		c.work(td)
 		td.on = nil

@@ -55,6 +55,9 @@ func (b *Inbox) Drain(td *Thread) {
 	}
 	m := b.first.Swap(nil)
 	var last *Mail
+	if m != nil && td.vm != nil {
+		td.vm.touch(b, Writes)
+	}
 	for m != nil {
 		m, m.next, last = m.next, last, m
 	}

@@ -81,6 +81,7 @@ func (t *Token) lock(td *Thread) {
 func (t *Token) tryLock(td *Thread) bool {
 	if td.stops != nil {
 		td.stops.step(td, PointTryLock, t)
+		return tryVirtually(td, &t.mu, t)
 	}
 	return t.mu.TryLock()
 }
@@ -130,6 +131,7 @@ func (mu *Mutex) lockSlow(td *Thread) {
 func (mu *Mutex) TryLock(td *Thread) bool {
 	if td.stops != nil {
 		td.stops.step(td, PointTryLock, mu)
+		return tryVirtually(td, &mu.mu, mu)
 	}
 	return mu.mu.TryLock()
 }

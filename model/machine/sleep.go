@@ -61,6 +61,9 @@ func (td *Thread) awaken() {
 
 // cancel takes td off the wait channel, unless it has been woken.
 func (wc *WaitChan) cancel(td *Thread) bool {
+	if td.vm != nil {
+		td.vm.touch(wc, Writes)
+	}
 	wc.mu.Lock()
 	defer wc.mu.Unlock()
 	if !td.queued {
@@ -202,6 +205,9 @@ func (td *Thread) wake(wc *WaitChan, most int) {
 	if first == nil {
 		wc.mu.Unlock()
 		return
+	}
+	if td.vm != nil {
+		td.vm.touch(wc, Writes)
 	}
 	n := 0
 	for t := first; t != nil && n < most; t = t.next {

@@ -153,6 +153,9 @@ func (td *Thread) leave() {
 	if c == nil || td.crit > 0 {
 		return
 	}
+	if td.vm != nil {
+		td.vm.touch(c, Reads)
+	}
 	if c == td.lazy && c.attn.Load() < waiting {
 		c.work(td)
 		return

@@ -29,7 +29,12 @@ import (
 func Virtual(ncpu int, s sched.Scheduler) *Machine {
 	m := Native(ncpu)
 	observer, _ := s.(sched.Observer)
-	m.vm = &virtual{m: m, s: s, observer: observer}
+	v := &virtual{m: m, s: s, observer: observer}
+	if sched.Witnesses(s) {
+		v.witness = s.(sched.Witness)
+		v.touched = make([]touch, 0, mostTouched)
+	}
+	m.vm = v
 	for _, c := range m.cpus {
 		c.attn.Or(closer)
 	}
@@ -43,6 +48,8 @@ type virtual struct {
 	m        *Machine
 	s        sched.Scheduler
 	observer sched.Observer // s, if it is one
+	witness  sched.Witness  // s, if it wants to know what steps touch
+	touched  []touch        // by the step under way, if there is a witness; see touch
 	threads  []*vthread     // not ended, by id
 	ids      int            // given out; 0 is the clock's
 	going    int            // threads of Go that have not ended
@@ -110,6 +117,7 @@ func (t *vthread) run() {
 	raceAcquire(unsafe.Pointer(t))
 	defer raceRelease(unsafe.Pointer(v))
 	if t.callout != nil {
+		v.touchLife(t)
 		if t.callout.begin(t.arming) {
 			t.callout.fire()
 		}
@@ -117,6 +125,7 @@ func (t *vthread) run() {
 	}
 	t.f(t.td)
 	t.td.Detach()
+	v.touch(&v.going, sched.Add)
 	v.going--
 }
 
@@ -138,6 +147,7 @@ func (v *virtual) add(t *vthread) {
 //go:norace
 func (v *virtual) run() error {
 	defer v.gather()
+	defer v.tell()
 	for v.going > 0 && v.failed == nil {
 		t, stopped := v.next, v.stopped
 		if v.next, v.stopped = nil, nil; t == nil {
@@ -250,6 +260,7 @@ func (v *virtual) pick(t *vthread) *vthread {
 	if v.trace != nil && t != nil && t.blocked == nil && !t.parked {
 		v.trace(t)
 	}
+	v.tell()
 	for {
 		if v.steps++; v.steps > mostSteps {
 			v.failed = &LivelockError{mostSteps}
@@ -275,6 +286,9 @@ func (v *virtual) pick(t *vthread) *vthread {
 			return cands[i]
 		}
 		v.clock = at
+		if v.witness != nil {
+			v.witness.Touched(sched.Time, sched.Write)
+		}
 	}
 }
 
@@ -345,6 +359,9 @@ func (v *virtual) step(td *Thread, at Point, obj any) {
 	}
 	t.at, t.obj = at, obj
 	v.stop(t)
+	if v.witness != nil {
+		v.touchPoint(t)
+	}
 }
 
 // block implements vm.
@@ -360,6 +377,7 @@ func (v *virtual) block(td *Thread, obj any) {
 	}
 	t.blocked, t.obj = obj, obj
 	v.stop(t)
+	v.touchLife(t)
 }
 
 // free implements vm.
@@ -385,8 +403,13 @@ func (v *virtual) park(td *Thread, until time.Duration) bool {
 		panic("machine: " + td.Name + " is attached to a virtual machine, and must not sleep")
 	}
 	t.parked, t.until, t.obj = true, until, nil
+	v.touch(t, sched.Write)
+	if until != Forever {
+		v.touch(v, sched.Read)
+	}
 	if !t.woken {
 		v.stop(t)
+		v.touch(t, sched.Write)
 	}
 	woken := t.woken
 	if t.parked, t.woken = false, false; woken {
@@ -401,6 +424,10 @@ func (v *virtual) park(td *Thread, until time.Duration) bool {
 func (v *virtual) unpark(td, sleeper *Thread) {
 	if t := sleeper.virtual; t != nil { // else it has been abandoned
 		t.woken = true
+		v.touch(t, sched.Write)
+		if t.until != Forever {
+			v.touch(v, sched.Read)
+		}
 		raceRelease(unsafe.Pointer(&t.woken))
 	}
 }
@@ -408,12 +435,17 @@ func (v *virtual) unpark(td, sleeper *Thread) {
 // now implements vm.
 //
 //go:norace
-func (v *virtual) now(td *Thread) time.Duration { return v.clock }
+func (v *virtual) now(td *Thread) time.Duration {
+	v.touch(v, sched.Read)
+	return v.clock
+}
 
 // arm implements vm.
 //
 //go:norace
 func (v *virtual) arm(td *Thread, c *Callout, n uint64, at time.Duration) {
+	v.touch(v, sched.Read)
+	v.touch(&v.going, sched.Read) // it may begin before the last thread ends, or not
 	t := &vthread{td: c.td, callout: c, armed: n, until: at}
 	v.add(t)
 	raceRelease(unsafe.Pointer(t))
@@ -423,6 +455,7 @@ func (v *virtual) arm(td *Thread, c *Callout, n uint64, at time.Duration) {
 //
 //go:norace
 func (v *virtual) disarm(td *Thread, c *Callout, n uint64) {
+	v.touch(v, sched.Read)
 	for _, t := range v.threads {
 		if t.callout == c && t.armed == n {
 			v.remove(t)

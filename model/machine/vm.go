@@ -3,6 +3,8 @@ package machine
 import (
 	"sync"
 	"time"
+
+	"github.com/kqlab/kqlab/model/machine/sched"
 )
 
 // A Point names a place at which a virtual machine may let another thread run,
@@ -58,6 +60,8 @@ type vm interface {
 	run() error                                // what Machine.Run does
 	quiesce()                                  // goes on until nothing can run
 
+	touch(obj any, how sched.Access) // the step under way accesses obj
+
 	// arm: at that instant, as a thread of its own, run c.fire if c.begin(n)
 	// says yes, but not before an earlier run on the callout's td has ended.
 	// After StopCallouts it says no to all: what is armed then is to be
@@ -67,12 +71,12 @@ type vm interface {
 }
 
 func vmLock(td *Thread, mu *sync.Mutex, obj any) {
-	if mu.TryLock() {
+	if tryVirtually(td, mu, obj) {
 		return
 	}
 	var l lost
 	td.drop(&l)
-	for !mu.TryLock() {
+	for !tryVirtually(td, mu, obj) {
 		td.vm.block(td, obj)
 	}
 	td.retake(&l)

@@ -14,20 +14,21 @@ import (
 // before it. A thread that has been tried sleeps until an operation comes that
 // depends on its own.
 //
-// What it promises rests on what it is told:
-//   - A step does nothing that matters to others but its operation, on its object;
-//     operations without an object are nobody's business. A machine whose steps
-//     touch more must say so, or executions are missed.
+// What it promises rests on what it is told, as a [Witness]:
+//   - What a step does that matters to others is an access to something that the
+//     machine says it has touched. What a thread is about to do is not asked.
 //   - A thread ceases to be able to go on by a step of its own: whoever wants a
 //     lock tries it and fails. A step of another that makes it so is taken for a
 //     race while the thread waits at its operation, and missed if it comes later.
+//     The last step of an execution is such a step for all that could go on then.
 //   - What makes a thread able to go on is a step of another, which then comes
-//     before all that the thread does.
+//     before all that the thread does. For [Clock] it is an access to [Time].
 //
-// Departures: source sets, not wakeup trees, so that some executions turn out to be
-// others in another order before they have ended. A scheduler cannot break off: they
-// go on to their end anyhow, and are counted by Redundant. [Clock] depends on
-// everything, since the time may be read anywhere. Choices are all made.
+// Departures: what depends on what is known only when it has been done, so a thread
+// sleeps on with what its step touched when it was tried; source sets, not wakeup
+// trees, so that some executions turn out to be others in another order before they
+// have ended. A scheduler cannot break off: they go on to their end anyhow, and are
+// counted by Redundant. Choices are all made.
 type DPOR struct {
 	path      []node
 	at        int // nodes come by in the execution under way
@@ -37,6 +38,9 @@ type DPOR struct {
 	skip      bool // the rest of this execution is another's
 	redundant int
 	err       error
+
+	touching int // the node whose step is under way and to be noted; -1 if none
+	met      int // the highest number of an object in this execution
 
 	last  []int       // by thread: its last step before the one looked at; -1 if none
 	edges []vector    // by thread: what has made it able to go on
@@ -52,6 +56,9 @@ type node struct {
 	can   []int // who could go on
 	ops   []Op  // by index in can
 	state []uint8
+	feet  []footprint // by index in can: of the step of those who sleep or were tried
+	did   footprint   // of the step that was made last
+	met   int         // the highest number of an object before the step
 
 	// before has, for each thread, one more than the last step of it that comes
 	// before this step or is this step, in the happens-before order.
@@ -85,6 +92,7 @@ func (d *DPOR) Begin() bool {
 			d.err = fmt.Errorf("sched: an execution ended after %d decisions; made alike, it came to %d before", d.at, len(d.path))
 		}
 		if d.err == nil {
+			d.stepped()
 			d.races()
 		}
 		if d.err != nil || !d.back() {
@@ -92,29 +100,33 @@ func (d *DPOR) Begin() bool {
 			return false
 		}
 	}
-	d.begun, d.skip, d.at = true, false, 0
+	d.begun, d.skip, d.at, d.touching, d.met = true, false, 0, -1, 0
 	return true
 }
 
-// back goes back to the last node at which something is left to be tried.
+// back goes back to the last node at which something is left to be tried. What is
+// new then begins there, or with the step in the midst of which it is chosen.
 func (d *DPOR) back() bool {
 	for len(d.path) > 0 {
-		d.fresh = len(d.path) - 1
-		n := &d.path[d.fresh]
+		at := len(d.path) - 1
+		n := &d.path[at]
 		if n.choices > 0 {
 			if n.taken++; n.taken < n.choices {
+				for d.fresh = at; d.fresh > 0 && d.path[d.fresh].choices > 0; {
+					d.fresh--
+				}
 				return true
 			}
 		} else {
 			n.state[n.taken] |= retired
 			for i, s := range n.state {
 				if s == wanted {
-					n.taken = i
+					n.taken, d.fresh = i, at
 					return true
 				}
 			}
 		}
-		d.path = d.path[:d.fresh]
+		d.path = d.path[:at]
 	}
 	return false
 }
@@ -124,6 +136,7 @@ func (d *DPOR) Next(can []int, current int, v View) int {
 	if d.skip || d.err != nil {
 		return max(0, current)
 	}
+	d.stepped()
 	d.at++
 	if d.at <= len(d.path) {
 		return d.again(can, v)
@@ -132,9 +145,18 @@ func (d *DPOR) Next(can []int, current int, v View) int {
 	n.can = append(n.can[:0], can...)
 	n.ops = n.ops[:0]
 	for _, t := range can {
-		n.ops = append(n.ops, v.Pending(t))
+		o := v.Pending(t)
+		d.met = max(d.met, o.Object)
+		n.ops = append(n.ops, o)
 	}
+	n.met = d.met
 	n.state = append(n.state[:0], make([]uint8, len(can))...)
+	for len(n.feet) < len(can) {
+		n.feet = append(n.feet, footprint{})
+	}
+	for i := range can {
+		n.feet[i].clear(n.met)
+	}
 	d.sleepers(n)
 	n.taken = -1
 	for pos := range can {
@@ -150,7 +172,38 @@ func (d *DPOR) Next(can []int, current int, v View) int {
 		return max(0, current)
 	}
 	n.state[n.taken] = wanted
+	d.begin(n)
 	return n.taken
+}
+
+// begin begins to note what the step of a node touches.
+func (d *DPOR) begin(n *node) {
+	d.touching = d.at - 1
+	n.did.clear(n.met)
+}
+
+// stepped ends that. Of a step in the midst of which something was chosen, all that
+// it may touch counts while its thread sleeps.
+func (d *DPOR) stepped() {
+	if d.touching >= 0 {
+		n := &d.path[d.touching]
+		n.feet[n.taken].join(&n.did)
+		d.touching = -1
+	}
+}
+
+// Witnesses implements [Witness].
+func (d *DPOR) Witnesses() bool { return true }
+
+// Touched implements [Witness].
+func (d *DPOR) Touched(object int, how Access) {
+	if d.skip || d.err != nil {
+		return
+	}
+	d.met = max(d.met, object)
+	if d.touching >= 0 {
+		d.path[d.touching].did.add(object, how)
+	}
 }
 
 // Forced implements [Observer].
@@ -195,10 +248,14 @@ func (d *DPOR) again(can []int, v View) int {
 	same := n.choices == 0 && slices.Equal(n.can, can)
 	for i := 0; same && i < len(can); i++ {
 		same = n.ops[i] == v.Pending(can[i])
+		d.met = max(d.met, n.ops[i].Object)
 	}
 	if !same {
 		d.astray()
 		return 0
+	}
+	if d.at > d.fresh {
+		d.begin(n)
 	}
 	return n.taken
 }
@@ -209,7 +266,7 @@ func (d *DPOR) astray() {
 }
 
 // sleepers puts those to sleep at the new node that slept at the step before or
-// have been tried there, unless what was done there depends on their operations, or
+// have been tried there, unless what was done there depends on what they did, or
 // made them unable to go on.
 func (d *DPOR) sleepers(n *node) {
 	for i := len(d.path) - 2; i >= 0; i-- {
@@ -219,8 +276,9 @@ func (d *DPOR) sleepers(n *node) {
 		}
 		for j, t := range p.can {
 			k := slices.Index(n.can, t)
-			if p.state[j]&(asleep|retired) != 0 && k >= 0 && !p.dependent(t, n.ops[k]) {
+			if p.state[j]&(asleep|retired) != 0 && k >= 0 && !p.did.conflicts(&p.feet[j]) {
 				n.state[k] = asleep
+				n.feet[k].copy(&p.feet[j])
 			}
 		}
 		return
@@ -229,9 +287,3 @@ func (d *DPOR) sleepers(n *node) {
 
 // thread returns who went on.
 func (n *node) thread() int { return n.can[n.taken] }
-
-// dependent reports whether the order of the node's step and an operation of
-// another thread may matter.
-func (n *node) dependent(thread int, o Op) bool {
-	return thread == Clock || n.thread() == Clock || n.ops[n.taken].Dependent(o)
-}

@@ -201,9 +201,11 @@ func TestDPORManyThreads(t *testing.T) {
 		}
 		for len(can) > 1 {
 			i := d.Next(can, -1, own{})
+			d.Touched(own{}.Pending(can[i]).Object, sched.Write)
 			can = slices.Delete(can, i, i+1)
 		}
 		d.Forced(can[0], own{})
+		d.Touched(own{}.Pending(can[0]).Object, sched.Write)
 	}
 	if n != 2 || d.Err() != nil {
 		t.Errorf("%d executions, want 2: %v", n, d.Err())

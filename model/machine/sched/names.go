@@ -52,7 +52,7 @@ var kinds = []kind{
 	},
 	{
 		name: "dpor", examples: []string{"dpor"},
-		doc:  "of executions that differ only in the order of independent operations, one or few",
+		doc:  "of executions that differ only in the order of independent steps, one or few",
 		make: func(int, uint64) Scheduler { return NewDPOR() },
 	},
 }

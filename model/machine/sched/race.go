@@ -60,6 +60,15 @@ func (d *DPOR) races() {
 		}
 		d.last[t] = k
 	}
+	if before >= d.fresh && !d.skip {
+		// Nobody went on after the last step.
+		n := &d.path[before]
+		for j := range n.can {
+			if j != n.taken {
+				n.state[j] |= wanted
+			}
+		}
+	}
 }
 
 // abled looks at whom the step at node i has made able to go on at the next, n, and
@@ -87,7 +96,7 @@ func (d *DPOR) abled(i int, n *node, fresh bool) {
 // order finds what is before the step at node k, and the races that end with it.
 func (d *DPOR) order(k int) {
 	n := &d.path[k]
-	t, o := n.thread(), n.ops[n.taken]
+	t := n.thread()
 	n.before = n.before[:0]
 	if l := d.last[t]; l >= 0 {
 		n.before.join(d.path[l].before)
@@ -98,7 +107,7 @@ func (d *DPOR) order(k int) {
 	races := d.found[:0]
 	for i := k - 1; i >= 0; i-- {
 		p := &d.path[i]
-		if p.choices > 0 || p.thread() == t || n.before.of(p.thread()) > i || !p.dependent(t, o) {
+		if p.choices > 0 || p.thread() == t || n.before.of(p.thread()) > i || !p.did.depends(&n.did) {
 			continue
 		}
 		races = append(races, candidate{p.thread(), i})

@@ -28,6 +28,16 @@ func (r *Recorded) Forced(thread int, v View) {
 	}
 }
 
+// Witnesses implements [Witness].
+func (r *Recorded) Witnesses() bool { return Witnesses(r.Scheduler) }
+
+// Touched implements [Witness].
+func (r *Recorded) Touched(object int, how Access) {
+	if w, ok := r.Scheduler.(Witness); ok {
+		w.Touched(object, how)
+	}
+}
+
 // Choose implements [Scheduler].
 func (r *Recorded) Choose(n int) int {
 	i := r.Scheduler.Choose(n)

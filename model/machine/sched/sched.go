@@ -38,6 +38,49 @@ type Observer interface {
 	Forced(thread int, v View)
 }
 
+// A Witness is an Observer that is also told what each step has touched, once it
+// has been made: what a thread is about to do is one operation on one object, and
+// on its way to the next point it may look at others, or be looked at. So who
+// asks which steps depend on each other asks what they did, and not what was said
+// of them before.
+type Witness interface {
+	Observer
+
+	// Witnesses reports whether Touched is of any use: who hands decisions on to
+	// another scheduler asks that one. It is always the same.
+	Witnesses() bool
+
+	// Touched tells of an object that the step touched that was decided last, of
+	// the same one perhaps several times. It is numbered as those of [View] are,
+	// or is [Time].
+	Touched(object int, how Access)
+}
+
+// Witnesses reports whether a scheduler is a [Witness] that wants to be told.
+func Witnesses(s Scheduler) bool {
+	w, ok := s.(Witness)
+	return ok && w.Witnesses()
+}
+
+// An Access is how a step touches an object. Two accesses to one object may matter
+// to each other unless both are reads, or both are additions.
+type Access uint8
+
+// The accesses.
+const (
+	Write Access = iota // changes it, or may
+	Read                // changes nothing
+	Add                 // changes it so that the order of several additions does not matter
+)
+
+// Conflicts reports whether the order of two accesses to one object may matter.
+func (a Access) Conflicts(b Access) bool { return a == Write || a != b }
+
+// Time is the object that a step of [Clock] writes. Who looks what time it is, or
+// adds an instant at which the clock will stop, or takes one away, reads it: such
+// steps need no order among themselves.
+const Time = -1
+
 // A Search is a Scheduler that makes the executions of a space one after another,
 // each once, until Begin reports false. That the space has been searched may be
 // said only if Err then returns nil.

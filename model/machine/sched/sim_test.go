@@ -179,9 +179,21 @@ func (m *sim) run(s sched.Scheduler) final {
 }
 
 func (m *sim) step(t int, s sched.Scheduler) {
+	tell := func(object int, how sched.Access) {
+		if sched.Witnesses(s) {
+			s.(sched.Witness).Touched(object, how)
+		}
+	}
+	touched := func(how sched.Access) { tell(sched.Time, how) }
 	if t == sched.Clock {
+		touched(sched.Write)
 		m.pass()
 		return
+	}
+	if does := m.Pending(t); does.Reads {
+		tell(does.Object, sched.Read)
+	} else if does.Object != 0 {
+		tell(does.Object, sched.Write)
 	}
 	o := m.prog[t-1][m.state.pc[t]]
 	switch o.kind {
@@ -215,15 +227,18 @@ func (m *sim) step(t int, s sched.Scheduler) {
 	case start:
 		m.born[o.arg] = true
 	case sleep:
+		touched(sched.Read)
 		m.due[t] = m.now + o.arg
 	case choose:
 		m.note(t, s.Choose(o.arg))
 	case nap:
+		touched(sched.Read)
 		m.due[t] = m.now + 1
 		fallthrough
 	case park:
 		m.park[t] = o.arg
 	case wake:
+		touched(sched.Read) // who naps may have been woken by that
 		for u, c := range m.park {
 			if c == o.arg {
 				m.park[u], m.due[u] = 0, 0
