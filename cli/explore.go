@@ -58,7 +58,8 @@ operations; "generated" draws scripts, as check does. Schedulers: ` + strings.Jo
 those after urw make every execution that they know of once, see --exhaust, and
 with it they say "complete" when there is none left.
 
-What fails is saved, with its schedule: the verb replay shows the same execution.
+What fails is saved, with its schedule and a page that shows it step by step: the verb
+replay shows the same execution.
 A smaller one that is wrong in the same way is looked for, for half a minute at
 most, and saved too: with fewer threads and operations, and with no more
 preemptions than it takes, as far as was found.

@@ -115,7 +115,7 @@ func exploring(ctx context.Context, w io.Writer, e strategies.Entry, o *order) e
 		})
 		p.Finding, p.Explored.From, p.Explored.To = small.Failure.Finding.Error(), &small.From, &small.To
 		p.Token, p.NoToken = tokenOf(ctx, got.Failure, o.Scenario, x.Options)
-		if p.Files, err = saved(got.Failure, small.Failure, o.Folder); err != nil {
+		if p.Files, err = saved(got.Failure, small.Failure, x.Options, o.Folder); err != nil {
 			return err
 		}
 	}
@@ -156,8 +156,8 @@ func reduced(ctx context.Context, r *fuzz.Report, o fuzz.Options, progress func(
 }
 
 // saved saves an execution with a finding, behind it what that was before it was made
-// smaller, and a picture of each if there is one. It returns the names.
-func saved(r, small *fuzz.Report, folder string) (files []string, err error) {
+// smaller, and a page of each. It returns the names.
+func saved(r, small *fuzz.Report, o fuzz.Options, folder string) (files []string, err error) {
 	if folder == "" {
 		return nil, nil
 	}
@@ -171,7 +171,7 @@ func saved(r, small *fuzz.Report, folder string) (files []string, err error) {
 			return nil, fmt.Errorf("--out: the script cannot be saved: %w", err)
 		}
 		files = append(files, name)
-		picture, err := drawn(name, r)
+		picture, err := drawnExecution(name, r, o)
 		if picture != "" {
 			files = append(files, picture)
 		}

@@ -33,6 +33,7 @@ type lanes struct {
 	moments    []moment
 	open       []bool // by lane: a call is under way
 	wroteSetup bool
+	unitIs     string // if it is not one of these
 }
 
 // A moment is the beginning or the end of a call, or both.
@@ -41,6 +42,10 @@ type moment struct {
 	lane int
 	kind momentKind
 	text string
+
+	// Of an execution that was traced.
+	inside []bool // by lane: it is in some domain
+	bad    bool
 }
 
 type momentKind int
@@ -67,14 +72,14 @@ func newLanes(r *fuzz.Report, p paint) *lanes {
 		if start < 0 {
 			start = rec.Call
 		}
-		at := moment{rec.Call - start, rec.Thread - 1, calls, rec.Op.String()}
+		at := moment{at: rec.Call - start, lane: rec.Thread - 1, kind: calls, text: rec.Op.String()}
 		if rec.Result.Pending {
 			at.kind = pending
 			at.text += " … pending"
 			d.moments = append(d.moments, at)
 			continue
 		}
-		d.moments = append(d.moments, at, moment{rec.Return - start, rec.Thread - 1, returns, answer(rec.Op, rec.Result)})
+		d.moments = append(d.moments, at, moment{at: rec.Return - start, lane: rec.Thread - 1, kind: returns, text: answer(rec.Op, rec.Result)})
 	}
 	slices.SortStableFunc(d.moments, func(a, b moment) int {
 		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.lane, b.lane), 0)
@@ -114,7 +119,10 @@ func (d *lanes) print(w io.Writer) {
 }
 
 func (d *lanes) unit() string {
-	if d.turns {
+	switch {
+	case d.unitIs != "":
+		return d.unitIs
+	case d.turns:
 		return "turn"
 	}
 	return "µs"
@@ -129,7 +137,14 @@ func (d *lanes) instant(at int64) string {
 
 // moment prints one, in as many rows as its text needs.
 func (d *lanes) moment(w io.Writer, m moment) {
+	if m.kind == clock {
+		d.printClock(w, m)
+		return
+	}
 	sign, below := "─ ", "  "
+	if s, ok := signs[m.kind]; ok {
+		sign, below = s[0], s[1]
+	}
 	color := func(s string) string { return s }
 	switch m.kind {
 	case calls:
@@ -140,6 +155,11 @@ func (d *lanes) moment(w io.Writer, m moment) {
 	case pending:
 		sign, below = "┌ ", "│ "
 		color = d.p.bold
+	case commits, points:
+		color = d.p.dim
+	}
+	if m.bad {
+		color = d.p.red
 	}
 	for row, text := range wrapHard(m.text, d.width-2) {
 		line := strings.Repeat(" ", timeColumns)
@@ -156,6 +176,9 @@ func (d *lanes) moment(w io.Writer, m moment) {
 				}
 				line += d.p.dim(mark) + color(text)
 				pad -= 2 + utf8.RuneCountInString(text)
+			case m.inside != nil && i < len(m.inside) && m.inside[i]:
+				line += d.p.dim("┃")
+				pad--
 			case d.open[i]:
 				line += d.p.dim("│")
 				pad--
@@ -166,7 +189,12 @@ func (d *lanes) moment(w io.Writer, m moment) {
 		}
 		fmt.Fprintln(w, strings.TrimRight(line, " "))
 	}
-	d.open[m.lane] = m.kind == calls || m.kind == pending
+	switch m.kind {
+	case calls, pending:
+		d.open[m.lane] = true
+	case returns, whole:
+		d.open[m.lane] = false
+	}
 }
 
 // answer is what a call has answered, in few words.

@@ -18,13 +18,21 @@ import (
 )
 
 func (a *app) replayVerb() *cobra.Command {
+	var points bool
+	var page string
 	cmd := &cobra.Command{
 		Use:   "replay FILE|TOKEN",
 		Short: "show one execution again, a column a thread",
 		Long: `Replay carries a script out as the schedule in it says, on a virtual machine, under
 the strategy that the schedule names: the same execution every time. Explore saves
-such scripts. What happened is shown as lanes, a column a thread, time going down,
-counted in what could be seen to happen.
+such scripts. What happened is shown as lanes, a column a thread, time going down, in
+steps from one point of the machine to the next: calls (┌) and returns (└), what took
+effect (·), whom a thread wakes (»), and why another goes on (├). A thread is in a
+domain where its bar is heavy (┃). With --points each point is shown.
+
+With --html it writes a page, one file that loads nothing: the steps, the domains,
+the two halves of each knote, and the sentence that is broken. Explore writes one
+beside each script that it saves.
 
 A token stands for an execution of a scenario that is kept, and is as short as a
 line: strategy:scenario:schedule, where the schedule is "usual" or the turns, with
@@ -40,7 +48,8 @@ usage, a script or token that does not parse, or a schedule that does not fit, s
 the kernel or the strategy is another one by now: then it is said where.`,
 		Example: a.examples(
 			"replay failures/none-0123456789abcdef.kq",
-			"replay none:two-sleepers-one-event:3@2.1.interlock.kevent"),
+			"replay none:two-sleepers-one-event:3@2.1.interlock.kevent",
+			"replay --html page.html giant:standard:usual"),
 		Args: cobra.ArbitraryArgs,
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -52,19 +61,28 @@ the kernel or the strategy is another one by now: then it is said where.`,
 		if err != nil {
 			return err
 		}
-		r, err := x.replay(fuzz.Options{New: x.entry.New, Strategy: x.entry.Name})
+		r, err := x.replay(fuzz.Options{New: x.entry.New, Strategy: x.entry.Name, Trace: &fuzz.Trace{}})
 		if errors.Is(err, fuzz.ErrMisfit) {
 			return usage("", "%s: %v", args[0], err)
 		}
 		fmt.Fprintf(a.stdout, "%s under %s, replayed\n", x.name, x.entry.Name)
-		printLanes(a.stdout, r, newPaint(a.stdout))
+		printLanes(a.stdout, r, newPaint(a.stdout), points)
+		again := fmt.Sprintf("%s replay %s", a.program, args[0])
+		if page != "" {
+			if err := writeExecution(page, r, x.name, again); err != nil {
+				return fmt.Errorf("--html: the page cannot be written: %w", err)
+			}
+			fmt.Fprintln(a.stdout, "page:", page)
+		}
 		if r.Finding == nil {
 			return nil
 		}
 		return &wrongError{[]*verdict{{
-			Strategy: x.entry.Name, Caught: byFinding, Finding: r.Finding.Error(), Again: fmt.Sprintf("%s replay %s", a.program, args[0]),
+			Strategy: x.entry.Name, Caught: byFinding, Finding: r.Finding.Error(), Again: again,
 		}}}
 	}
+	cmd.Flags().StringVar(&page, "html", "", "file for a page that shows each step, domains and knotes; none is written without it")
+	cmd.Flags().BoolVar(&points, "points", false, "show every point that a thread comes by, too")
 	return cmd
 }
 

@@ -97,7 +97,7 @@ does not parse; 130 interrupted.`,
 			}
 		}
 		fmt.Fprintf(a.stdout, "%s under %s, seed %d, round %s of %s\n", filepath.Base(args[0]), strategy, s.Seed, commas(round), commas(rounds))
-		printLanes(a.stdout, r, newPaint(a.stdout))
+		printLanes(a.stdout, r, newPaint(a.stdout), false)
 		if wrong != nil {
 			return wrong
 		}
@@ -149,7 +149,7 @@ func readScript(verb, name string) (*script.Script, error) {
 
 // printLanes shows a report: what the script is for, its setup, its threads
 // side by side, and what is to be said of it.
-func printLanes(w io.Writer, r *fuzz.Report, p paint) {
+func printLanes(w io.Writer, r *fuzz.Report, p paint, points bool) {
 	for _, line := range r.Script.Doc {
 		for _, l := range wrap(line, laneColumns-2) {
 			fmt.Fprintln(w, p.dim("  "+l))
@@ -157,6 +157,10 @@ func printLanes(w io.Writer, r *fuzz.Report, p paint) {
 	}
 	fmt.Fprintln(w)
 	d := newLanes(r, p)
+	if r.Trace != nil {
+		d.moments = nil
+		d.trace(r.Trace, r.History, points)
+	}
 	for _, rec := range r.History {
 		if rec.Thread == 0 {
 			for i, l := range wrapHard(rec.Op.String()+" → "+answer(rec.Op, rec.Result), laneColumns-9) {

@@ -15,5 +15,5 @@
 // on a virtual machine, where a seed repeats all. A failure is a file: a script
 // with its history in comments, so that it runs again as it is ([Report.Save]).
 // [Shrink] makes that of a campaign smaller, [Reduce] that of an exploration. One of
-// a kept scenario is a [Token] too, of a line.
+// a kept scenario is a [Token] too, of a line. A [Trace] has an execution step by step.
 package fuzz

@@ -1,6 +1,7 @@
 package fuzz
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -40,6 +41,10 @@ type Options struct {
 	// Clock mean nothing there: an execution without an end is a finding.
 	Scheduler sched.Scheduler
 
+	// Trace, if not nil, is made to say what happened step by step, on a virtual
+	// machine. It costs more than the execution; the report has it too.
+	Trace *Trace
+
 	onlookers []onlooker // of a virtual machine; mostly none
 }
 
@@ -56,6 +61,7 @@ type Report struct {
 	// is pending. Setup is thread 0, and the threads count from 1.
 	History linearizability.History
 
+	Trace     *Trace                  // as in Options; nil if none was asked for
 	Finding   *Finding                // nil if nothing is known to be wrong
 	Linear    *linearizability.Report // what the specification says of the history; nil if it was not asked
 	Undecided string                  // why the history could not be held against the specification; mostly empty
@@ -104,12 +110,10 @@ func Run(s *script.Script, o Options) *Report {
 	if o.Deadline == 0 {
 		o.Deadline = 10 * time.Second
 	}
+	r := &run{s: s, o: o, broken: make(chan struct{})}
 	if o.Scheduler != nil {
-		l := newLab(o)
-		defer l.close()
-		return l.run(s)
+		return r.virtually()
 	}
-	r := &run{s: s, o: o, plan: planOf(s), broken: make(chan struct{})}
 	r.m = machine.Native(script.MaxCPU + 1)
 	if o.Clock == nil {
 		r.memory = memories.Get().(*memory)
@@ -131,7 +135,7 @@ func Run(s *script.Script, o Options) *Report {
 		if r.rec.Reset(); o.Clock == nil {
 			memories.Put(r.memory)
 		}
-		report.verify(&linearizability.Checker{})
+		report.verify()
 	}
 	return report
 }
@@ -139,8 +143,7 @@ func Run(s *script.Script, o Options) *Report {
 // boot makes a kernel and a process.
 func (r *run) boot() {
 	r.n.Store(0)
-	r.strategy = r.o.New(r.m)
-	r.k = kqueue.New(r.m, r.strategy)
+	r.k = kqueue.New(r.m, r.o.New(r.m))
 	device.Install(r.k)
 	r.p = proc.New(r.k)
 }
@@ -180,27 +183,24 @@ const ticking = 3 * time.Millisecond
 
 // A run is a script being carried out.
 type run struct {
-	s    *script.Script
-	plan plan // of s
-	o    Options
-
-	virtual  bool
-	m        *machine.Machine
-	strategy kqueue.Strategy
-	k        *kqueue.Kernel
-	p        *proc.Process
+	s *script.Script
+	o Options
+	m *machine.Machine
+	k *kqueue.Kernel
+	p *proc.Process
 
 	*memory
+	stage   *stage       // of a virtual machine
 	ready   atomic.Int32 // threads that have yet to come to the start
 	leave   atomic.Bool  // threads are to end after the call that they are in
 	finding atomic.Pointer[Finding]
-	broken  chan struct{}           // closed with the first finding; nil on a virtual machine
+	broken  chan struct{}           // closed with the first finding
 	history linearizability.History // as it was when nothing ran any more
 }
 
 // fail notes the first finding.
 func (r *run) fail(property, format string, args ...any) {
-	if r.finding.CompareAndSwap(nil, &Finding{property, fmt.Sprintf(format, args...)}) && r.broken != nil {
+	if r.finding.CompareAndSwap(nil, &Finding{property, fmt.Sprintf(format, args...)}) {
 		close(r.broken)
 	}
 }
@@ -243,25 +243,21 @@ func (r *run) carryOut() {
 	for i := range r.used()[first:] {
 		r.start(&r.lanes[first+i])
 	}
-	if r.plan.periodic {
+	if r.s.Periodic() {
 		defer r.stopTicking()()
 	}
-	if r.virtual {
-		r.m.Unscheduled(false)
+	if r.stage != nil {
+		r.stage.up = true
 	}
 	asleep := r.quiet()
-	if r.virtual {
-		r.m.Unscheduled(true)
+	if r.stage != nil {
+		r.stage.end()
 	}
 	if r.failed() {
 		return
 	}
 	r.quiesce()
-	if r.virtual {
-		r.history = r.rec.View()
-	} else {
-		r.history = r.rec.History()
-	}
+	r.history = r.rec.History()
 	if asleep != nil {
 		r.sleepers(asleep)
 	}
@@ -276,49 +272,47 @@ func (r *run) carryOut() {
 // All those of a script begin together: who
 // comes to the start waits for the others. It holds no CPU yet, so nobody needs
 // what it could keep.
-func (r *run) start(l *lane) { r.m.Go(l.name, l.cpu, l.main) }
-
-// do is what the thread of a lane does.
-func (l *lane) do(td *machine.Thread) {
-	r := l.r
-	defer r.caught(l.name)
-	td.Listen(l.log)
-	for r.ready.Add(-1); r.ready.Load() > 0 && !r.virtual; {
-		runtime.Gosched()
-	}
-	for i := range l.ops {
-		if r.leave.Load() || r.failed() {
-			return
+func (r *run) start(l *lane) {
+	r.m.Go(l.name, l.cpu, func(td *machine.Thread) {
+		defer r.caught(l.name)
+		td.Listen(l.log)
+		for r.ready.Add(-1); r.ready.Load() > 0 && r.stage == nil; {
+			runtime.Gosched()
 		}
-		td.Touch(r.rec, machine.Reads)
-		l.log.Call(l.ops[i])
-		l.begun.Store(int32(i + 1))
-		l.last = l.caller.do(td, &l.ops[i])
-		td.Touch(r.rec, machine.Adds)
-		l.log.Return(l.last)
-		l.ended.Store(int32(i + 1))
-	}
+		for i := range l.ops {
+			if r.leave.Load() || r.failed() {
+				return
+			}
+			td.Touch(r.rec, machine.Reads)
+			l.log.Call(l.ops[i])
+			l.begun.Store(int32(i + 1))
+			l.last = l.caller.do(td, &l.ops[i])
+			td.Touch(r.rec, machine.Adds)
+			l.log.Return(l.last)
+			l.ended.Store(int32(i + 1))
+		}
+	})
 }
 
 // quiet waits until nothing runs any more, and returns who is asleep then, or
 // nil.
 func (r *run) quiet() (asleep *machine.DeadlockError) {
-	if r.virtual {
+	if r.stage != nil {
 		defer r.caught("an interrupt") // Run is where all that runs is resumed
 	}
-	switch err := r.m.Run().(type) {
-	case *machine.LivelockError:
-		r.fail(noLivelock, "%v%s", err, r.running())
-	case *machine.DeadlockError:
-		return err
+	err := r.m.Run()
+	var endless *machine.LivelockError
+	if errors.As(err, &endless) {
+		r.fail(noLivelock, "%v%s", endless, r.running())
 	}
-	return nil
+	errors.As(err, &asleep)
+	return asleep
 }
 
 // quiesce has what still runs come to an end: timers whose threads have all gone. What
 // comes after it would never come to rest otherwise, nor find all as it must be.
 func (r *run) quiesce() {
-	if r.virtual {
+	if r.stage != nil {
 		defer r.caught("an interrupt")
 	}
 	r.m.Quiesce()

@@ -51,6 +51,7 @@ type why struct {
 	Did          string // "" if it is the answer
 	Allowed      string
 	Turn         string
+	unnumbered   string // Turn, for who does not see the numbers of the order
 }
 
 // Draw writes a page, one file that loads nothing, with a picture of the first
@@ -64,6 +65,15 @@ func (r *Report) Draw(w io.Writer) (bool, error) {
 	if len(r.Findings) == 0 {
 		return false, nil
 	}
+	p, err := r.picture()
+	if err != nil {
+		return true, err
+	}
+	return true, pictureTemplate.Execute(w, p)
+}
+
+// picture returns what there is to be seen of the finding that [Report.Draw] draws.
+func (r *Report) picture() (*picture, error) {
 	at := max(0, slices.IndexFunc(r.Findings, func(f Finding) bool { return f.drawn }))
 	f := r.Findings[at]
 	p := &picture{Verdict: f.Verdict.String(), Where: f.Where}
@@ -77,16 +87,11 @@ func (r *Report) Draw(w io.Writer) (bool, error) {
 			p.More++
 		}
 	}
-	var err error
 	if f.drawn {
-		err = p.project(r, f)
-	} else {
-		p.point(r.plan.h, f)
+		return p, p.project(r, f)
 	}
-	if err != nil {
-		return true, err
-	}
-	return true, pictureTemplate.Execute(w, p)
+	p.point(r.plan.h, f)
+	return p, nil
 }
 
 // project fills in a finding that is a projection.
@@ -213,21 +218,22 @@ func (v *view) why(number []int) why {
 		if q.rec.Op.Call == event.Poll {
 			what = q.acts()
 		}
-		w.Turn = fmt.Sprintf("It would have been right before step %d (thread %d: %s), ", number[i], q.rec.Thread, what)
+		why := "but with it there, the search found no longer order."
 		switch {
 		case p.does == asleep:
-			w.Turn += "since when there is something to wake for."
+			why = "since when there is something to wake for."
 		case q.rec.Return < p.rec.Call:
-			w.Turn += "but that had returned when this call began."
+			why = "but that had returned when this call began."
 		case mutual:
-			w.Turn += "but then that one does not fit."
+			why = "but then that one does not fit."
 		case v.result == porcupine.Illegal:
-			w.Turn += "but with it there, another call does not fit."
-		default:
-			w.Turn += "but with it there, the search found no longer order."
+			why = "but with it there, another call does not fit."
 		}
+		w.Turn = fmt.Sprintf("It would have been right before step %d (thread %d: %s), %s", number[i], q.rec.Thread, what, why)
+		w.unnumbered = fmt.Sprintf("It would have been right before a step of thread %d (%s), %s", q.rec.Thread, what, why)
 	} else if rec := v.cause(); rec != nil {
 		w.Turn = fmt.Sprintf("It would have been right after `%v` of thread %d, but that began when this call had returned.", rec.Op, rec.Thread)
+		w.unnumbered = w.Turn
 	}
 	return w
 }

@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/kqlab/kqlab/model/machine/sched"
@@ -44,7 +45,7 @@ func (td *Thread) Touch(obj any, how sched.Access) {
 //
 //go:norace
 func (v *virtual) touch(obj any, how sched.Access) {
-	if v.witness == nil || v.dying || v.idle {
+	if v.witness == nil || v.dying {
 		return
 	}
 	for _, t := range v.touched {
@@ -55,29 +56,18 @@ func (v *virtual) touch(obj any, how sched.Access) {
 	v.touched = append(v.touched, touch{obj, how})
 }
 
-// tell tells the scheduler of the decisions that it was not asked for, and of what
-// the step that has ended has touched.
+// tell tells the scheduler what the step that has ended has touched.
 //
 //go:norace
 func (v *virtual) tell() {
-	if n := v.passed; n > 0 {
-		v.passed, v.lasts = 0, 0
-		v.steady.Passed(n)
-	}
-	if len(v.touched) == 0 {
-		return
-	}
 	for _, t := range v.touched {
-		switch {
-		case v.idle:
-		case t.obj == any(v):
+		if t.obj == any(v) {
 			v.witness.Touched(sched.Time, t.how)
-		default:
+		} else {
 			v.witness.Touched(v.number(t.obj), t.how)
 		}
 	}
-	clear(v.touched)
-	v.touched = v.touched[:0]
+	v.touched = slices.Delete(v.touched, 0, len(v.touched))
 }
 
 // touchPoint tells of a point's object what is known before the primitive acts.

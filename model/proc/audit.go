@@ -51,6 +51,8 @@ func (p *Process) Audit(td *machine.Thread) error {
 }
 
 // Life implements [kqueue.Table].
+//
+//go:norace
 func (p *Process) Life(fd uint64) *kqueue.Desc {
 	if fd >= uint64(len(p.slots)) {
 		return nil
