@@ -2,7 +2,6 @@ package fuzz
 
 import (
 	"math/rand/v2"
-	"slices"
 	"syscall"
 	"time"
 
@@ -16,11 +15,11 @@ import (
 
 // A caller carries out operations for one thread.
 type caller struct {
-	k      *kqueue.Kernel
-	p      *proc.Process
-	rng    rand.PCG // of what an operation leaves open
-	events []event.Kevent
-	bytes  []byte
+	k     *kqueue.Kernel
+	p     *proc.Process
+	rng   rand.PCG       // of what an operation leaves open
+	kept  []event.Kevent // of the results so far
+	bytes []byte
 }
 
 func (c *caller) do(td *machine.Thread, op *event.Op) event.Result {
@@ -104,9 +103,6 @@ func (c *caller) transfer(td *machine.Thread, op *event.Op) event.Result {
 }
 
 func (c *caller) poll(td *machine.Thread, op *event.Op) event.Result {
-	if c.events == nil {
-		c.events = make([]event.Kevent, script.MaxRoom)
-	}
 	var timeout time.Duration
 	switch op.Wait {
 	case event.Finite:
@@ -115,14 +111,19 @@ func (c *caller) poll(td *machine.Thread, op *event.Op) event.Result {
 	case event.Forever:
 		timeout = kqueue.Forever
 	}
-	n, err := c.p.Kevent(td, op.FD, op.Changes, c.events[:op.Room], timeout)
+	from := len(c.kept)
+	if from+op.Room > cap(c.kept) { // the results so far keep what they have
+		from, c.kept = 0, make([]event.Kevent, 0, max(op.Room, 2*cap(c.kept), script.MaxRoom))
+	}
+	n, err := c.p.Kevent(td, op.FD, op.Changes, c.kept[from:from+op.Room], timeout)
 	if err != nil {
 		return number(0, err)
 	}
 	if n == 0 {
 		return event.Result{}
 	}
-	return event.Result{Events: slices.Clone(c.events[:n])}
+	c.kept = c.kept[:from+n]
+	return event.Result{Events: c.kept[from:len(c.kept):len(c.kept)]}
 }
 
 // zeros are what is written. Nobody looks at what a pipe holds.

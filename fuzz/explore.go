@@ -75,12 +75,14 @@ func (e Exploration) Explore(ctx context.Context) Explored {
 	var g errgroup.Group
 	for range max(1, e.Workers) {
 		g.Go(func() error {
+			at := newWorkplace(e.Options)
+			defer at.lab.close()
 			for {
 				p, ok := w.begin(ctx)
 				if !ok {
 					return nil
 				}
-				w.explore(ctx, p)
+				w.explore(ctx, p, at)
 				w.end(p)
 			}
 		})
@@ -119,6 +121,18 @@ type part struct {
 	covered  coverage
 }
 
+// A workplace is what a worker has to itself.
+type workplace struct {
+	lab      *lab
+	recorded *sched.Recorded // the scheduler of the lab; around that of the part
+}
+
+func newWorkplace(o Options) workplace {
+	recorded := &sched.Recorded{}
+	o.Scheduler = recorded
+	return workplace{newLab(o), recorded}
+}
+
 // enough is how many executions of a script, if it is its turn, are added to the sum
 // before it ends.
 const enough = 256
@@ -140,13 +154,11 @@ func (w *explorers) begin(ctx context.Context) (*part, bool) {
 }
 
 // explore makes the executions of one script.
-func (w *explorers) explore(ctx context.Context, p *part) {
-	s, o, one := w.Script(p.i), w.Options, &p.one
+func (w *explorers) explore(ctx context.Context, p *part, at workplace) {
+	s, one, recorded := w.Script(p.i), &p.one, at.recorded
 	p.s = s
 	inner := w.Scheduler(p.i)
-	recorded := &sched.Recorded{Scheduler: inner}
 	watched := newWatcher(inner, &w.names, &p.covered)
-	o.Scheduler = recorded
 	each := w.Each
 	if w.Most > 0 {
 		each = min(each, w.Most-p.i*w.Each)
@@ -163,7 +175,7 @@ func (w *explorers) explore(ctx context.Context, p *part) {
 			one.Complete = ok && one.Err == nil
 			break
 		}
-		r := Run(s, o)
+		r := at.lab.run(s)
 		one.Executions++
 		one.Operations += len(r.History)
 		p.outcomes = append(p.outcomes, outcome(r.History))

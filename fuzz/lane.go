@@ -10,6 +10,7 @@ import (
 	"github.com/kqlab/kqlab/fuzz/script"
 	"github.com/kqlab/kqlab/linearizability"
 	"github.com/kqlab/kqlab/model/event"
+	"github.com/kqlab/kqlab/model/machine"
 )
 
 // A memory is what a run leaves to the next.
@@ -18,21 +19,16 @@ type memory struct {
 	lanes [2*script.MaxThreads + 1]lane // of setup, the threads, and the audit
 	n     atomic.Int32                  // those that are in use, the first ones
 	turn  int64                         // of the clock of a virtual machine
+
+	closer  func(td *machine.Thread) // run.closeAll
+	waiters []*lane                  // scratch of run.end
 }
 
 // used returns the lanes that are in use.
 func (m *memory) used() []lane { return m.lanes[:m.n.Load()] }
 
-// memories are those of runs that are over: of native machines, and of virtual
-// ones, where nobody else runs while a turn is counted.
-var (
-	memories        = sync.Pool{New: func() any { return &memory{rec: linearizability.NewRecorder(nil)} }}
-	virtualMemories = sync.Pool{New: func() any {
-		m := &memory{}
-		m.rec = linearizability.NewRecorder(m.tick)
-		return m
-	}}
-)
+// memories are those of runs of native machines that are over; a lab keeps its own.
+var memories = sync.Pool{New: func() any { return &memory{rec: linearizability.NewRecorder(nil)} }}
 
 // tick counts a turn on a virtual machine, where one thread runs at a time. That is
 // no order of theirs, so the race detector must not look.
@@ -46,6 +42,8 @@ func (m *memory) tick() int64 {
 // A lane is one thread. The thread alone writes its log; others read what the
 // two counts say is there, and so can tell how far a thread came that hangs.
 type lane struct {
+	r      *run
+	main   func(td *machine.Thread) // do
 	name   string
 	cpu    int
 	ops    []event.Op
@@ -63,6 +61,12 @@ func (r *run) lane(thread int, t *script.Thread) *lane {
 	l.ended.Store(0)
 	l.log.Grow(len(t.Ops))
 	l.caller.k, l.caller.p = r.k, r.p
+	if l.r = r; l.main == nil {
+		l.main = l.do
+	}
+	if l.caller.kept = l.caller.kept[:0]; !r.virtual {
+		l.caller.kept = nil // is in a history that others have
+	}
 	l.caller.rng.Seed(r.s.Seed, uint64(thread))
 	r.n.Add(1)
 	return l

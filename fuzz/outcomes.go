@@ -1,11 +1,11 @@
 package fuzz
 
 import (
-	"hash/fnv"
 	"slices"
 
 	"github.com/kqlab/kqlab/fuzz/script"
 	"github.com/kqlab/kqlab/linearizability"
+	"github.com/kqlab/kqlab/model/event"
 )
 
 // Outcomes counts how often each outcome was seen of executions of one script.
@@ -64,14 +64,36 @@ func (e *Explored) Unseen() float64 {
 func outcome(h linearizability.History) uint64 {
 	sum := uint64(0)
 	var order [script.MaxThreads + 1]int
-	for _, rec := range h {
+	for i := range h {
+		rec := &h[i]
 		// The calls of one thread are in order; how those of several lie to each
 		// other in time nobody is answered.
-		f := fnv.New64a()
-		f.Write([]byte{byte(rec.Thread), byte(order[rec.Thread]), byte(order[rec.Thread] >> 8)})
-		f.Write([]byte(rec.Result.String()))
+		sum += result(uint64(rec.Thread)<<32|uint64(order[rec.Thread]), &rec.Result)
 		order[rec.Thread]++
-		sum += f.Sum64()
 	}
 	return sum
+}
+
+// result is a number for a result in its place.
+func result(place uint64, r *event.Result) uint64 {
+	x := mix(place, uint64(r.Errno)<<1)
+	if r.Pending {
+		x++
+	}
+	x = mix(mix(x, uint64(r.N)), uint64(r.N2))
+	for i := range r.Events {
+		e := &r.Events[i]
+		x = mix(x, e.Ident)
+		x = mix(x, uint64(uint16(e.Filter))<<48|uint64(e.Flags)<<32|uint64(e.Fflags))
+		x = mix(mix(x, uint64(e.Data)), e.Udata)
+	}
+	return mix(x, uint64(len(r.Events)))
+}
+
+// mix adds a word to a hash: two rounds of the finalizer of SplitMix64.
+func mix(h, x uint64) uint64 {
+	h = (h ^ x) + 0x9e3779b97f4a7c15
+	h = (h ^ h>>30) * 0xbf58476d1ce4e5b9
+	h = (h ^ h>>27) * 0x94d049bb133111eb
+	return h ^ h>>31
 }

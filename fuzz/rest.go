@@ -35,41 +35,19 @@ func (r *run) sleepers(asleep *machine.DeadlockError) {
 
 // end closes everything, queues first, and sees that everybody leaves.
 func (r *run) end() {
-	made, top := 0, 0 // descriptors; and one more than the highest that dup2 makes
-	var waiters []*lane
+	waiters := r.waiters[:0]
 	for i := range r.used() {
 		l := &r.lanes[i]
-		for _, op := range l.ops {
-			switch op.Call {
-			case event.Kqueue, event.MakeProbe, event.Dup:
-				made++
-			case event.MakePipe:
-				made += 2
-			case event.Dup2:
-				made++
-				top = max(top, op.To+1)
-			}
-		}
 		if l.ended.Load() < l.begun.Load() {
 			waiters = append(waiters, l)
 		}
 	}
-	top = max(top, made)
+	r.waiters = waiters
 	r.leave.Store(true)
-	r.m.Go("closer", 0, func(td *machine.Thread) {
-		defer r.caught("closer")
-		if r.invariants(r.p.Audit(td)); r.failed() {
-			return
-		}
-		for _, queues := range []bool{true, false} {
-			for fd := range top {
-				f, err := r.p.File(td, fd)
-				if _, ok := f.(*kqueue.Queue); err == nil && (ok || !queues) {
-					r.p.Close(td, fd)
-				}
-			}
-		}
-	})
+	if !r.virtual || r.closer == nil {
+		r.closer = r.closeAll
+	}
+	r.m.Go("closer", 0, r.closer)
 	if asleep := r.quiet(); asleep != nil {
 		r.fail(wakingClose, "when everything was closed: %v", asleep)
 	}
@@ -87,6 +65,22 @@ func (r *run) end() {
 	}
 }
 
+// closeAll is what the closer does.
+func (r *run) closeAll(td *machine.Thread) {
+	defer r.caught("closer")
+	if r.invariants(r.p.Audit(td)); r.failed() {
+		return
+	}
+	for _, queues := range []bool{true, false} {
+		for fd := range r.plan.top {
+			f, err := r.p.File(td, fd)
+			if _, ok := f.(*kqueue.Queue); err == nil && (ok || !queues) {
+				r.p.Close(td, fd)
+			}
+		}
+	}
+}
+
 // left looks at what there is when everything has been closed, which should be
 // nothing.
 func (r *run) left() {
@@ -94,7 +88,7 @@ func (r *run) left() {
 	if n := r.m.Armed(); n > 0 {
 		r.fail(invariants, "I13: everything is closed, and %d callouts are armed", n)
 	}
-	if r.stage != nil { // a native machine does not know of what is closed
+	if r.virtual { // a native machine does not know of what is closed
 		r.invariants(r.p.Audit(nil))
 	}
 }

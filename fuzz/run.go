@@ -1,7 +1,6 @@
 package fuzz
 
 import (
-	"errors"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -110,10 +109,12 @@ func Run(s *script.Script, o Options) *Report {
 	if o.Deadline == 0 {
 		o.Deadline = 10 * time.Second
 	}
-	r := &run{s: s, o: o, broken: make(chan struct{})}
 	if o.Scheduler != nil {
-		return r.virtually()
+		l := newLab(o)
+		defer l.close()
+		return l.run(s)
 	}
+	r := &run{s: s, o: o, plan: planOf(s), broken: make(chan struct{})}
 	r.m = machine.Native(script.MaxCPU + 1)
 	if o.Clock == nil {
 		r.memory = memories.Get().(*memory)
@@ -135,7 +136,7 @@ func Run(s *script.Script, o Options) *Report {
 		if r.rec.Reset(); o.Clock == nil {
 			memories.Put(r.memory)
 		}
-		report.verify()
+		report.verify(&linearizability.Checker{})
 	}
 	return report
 }
@@ -143,7 +144,8 @@ func Run(s *script.Script, o Options) *Report {
 // boot makes a kernel and a process.
 func (r *run) boot() {
 	r.n.Store(0)
-	r.k = kqueue.New(r.m, r.o.New(r.m))
+	r.strategy = r.o.New(r.m)
+	r.k = kqueue.New(r.m, r.strategy)
 	device.Install(r.k)
 	r.p = proc.New(r.k)
 }
@@ -183,24 +185,28 @@ const ticking = 3 * time.Millisecond
 
 // A run is a script being carried out.
 type run struct {
-	s *script.Script
-	o Options
-	m *machine.Machine
-	k *kqueue.Kernel
-	p *proc.Process
+	s    *script.Script
+	plan plan // of s
+	o    Options
+
+	virtual  bool
+	tracer   *tracer // of a virtual machine, if one is asked for
+	m        *machine.Machine
+	strategy kqueue.Strategy
+	k        *kqueue.Kernel
+	p        *proc.Process
 
 	*memory
-	stage   *stage       // of a virtual machine
 	ready   atomic.Int32 // threads that have yet to come to the start
 	leave   atomic.Bool  // threads are to end after the call that they are in
 	finding atomic.Pointer[Finding]
-	broken  chan struct{}           // closed with the first finding
+	broken  chan struct{}           // closed with the first finding; nil on a virtual machine
 	history linearizability.History // as it was when nothing ran any more
 }
 
 // fail notes the first finding.
 func (r *run) fail(property, format string, args ...any) {
-	if r.finding.CompareAndSwap(nil, &Finding{property, fmt.Sprintf(format, args...)}) {
+	if r.finding.CompareAndSwap(nil, &Finding{property, fmt.Sprintf(format, args...)}) && r.broken != nil {
 		close(r.broken)
 	}
 }
@@ -243,21 +249,28 @@ func (r *run) carryOut() {
 	for i := range r.used()[first:] {
 		r.start(&r.lanes[first+i])
 	}
-	if r.s.Periodic() {
+	if r.plan.periodic {
 		defer r.stopTicking()()
 	}
-	if r.stage != nil {
-		r.stage.up = true
+	if r.virtual {
+		r.m.Unscheduled(false)
 	}
 	asleep := r.quiet()
-	if r.stage != nil {
-		r.stage.end()
+	if r.virtual {
+		r.m.Unscheduled(true)
+		if r.tracer != nil {
+			r.tracer.down()
+		}
 	}
 	if r.failed() {
 		return
 	}
 	r.quiesce()
-	r.history = r.rec.History()
+	if r.virtual {
+		r.history = r.rec.View()
+	} else {
+		r.history = r.rec.History()
+	}
 	if asleep != nil {
 		r.sleepers(asleep)
 	}
@@ -272,47 +285,49 @@ func (r *run) carryOut() {
 // All those of a script begin together: who
 // comes to the start waits for the others. It holds no CPU yet, so nobody needs
 // what it could keep.
-func (r *run) start(l *lane) {
-	r.m.Go(l.name, l.cpu, func(td *machine.Thread) {
-		defer r.caught(l.name)
-		td.Listen(l.log)
-		for r.ready.Add(-1); r.ready.Load() > 0 && r.stage == nil; {
-			runtime.Gosched()
+func (r *run) start(l *lane) { r.m.Go(l.name, l.cpu, l.main) }
+
+// do is what the thread of a lane does.
+func (l *lane) do(td *machine.Thread) {
+	r := l.r
+	defer r.caught(l.name)
+	td.Listen(l.log)
+	for r.ready.Add(-1); r.ready.Load() > 0 && !r.virtual; {
+		runtime.Gosched()
+	}
+	for i := range l.ops {
+		if r.leave.Load() || r.failed() {
+			return
 		}
-		for i := range l.ops {
-			if r.leave.Load() || r.failed() {
-				return
-			}
-			td.Touch(r.rec, machine.Reads)
-			l.log.Call(l.ops[i])
-			l.begun.Store(int32(i + 1))
-			l.last = l.caller.do(td, &l.ops[i])
-			td.Touch(r.rec, machine.Adds)
-			l.log.Return(l.last)
-			l.ended.Store(int32(i + 1))
-		}
-	})
+		td.Touch(r.rec, machine.Reads)
+		l.log.Call(l.ops[i])
+		l.begun.Store(int32(i + 1))
+		l.last = l.caller.do(td, &l.ops[i])
+		td.Touch(r.rec, machine.Adds)
+		l.log.Return(l.last)
+		l.ended.Store(int32(i + 1))
+	}
 }
 
 // quiet waits until nothing runs any more, and returns who is asleep then, or
 // nil.
 func (r *run) quiet() (asleep *machine.DeadlockError) {
-	if r.stage != nil {
+	if r.virtual {
 		defer r.caught("an interrupt") // Run is where all that runs is resumed
 	}
-	err := r.m.Run()
-	var endless *machine.LivelockError
-	if errors.As(err, &endless) {
-		r.fail(noLivelock, "%v%s", endless, r.running())
+	switch err := r.m.Run().(type) {
+	case *machine.LivelockError:
+		r.fail(noLivelock, "%v%s", err, r.running())
+	case *machine.DeadlockError:
+		return err
 	}
-	errors.As(err, &asleep)
-	return asleep
+	return nil
 }
 
 // quiesce has what still runs come to an end: timers whose threads have all gone. What
 // comes after it would never come to rest otherwise, nor find all as it must be.
 func (r *run) quiesce() {
-	if r.stage != nil {
+	if r.virtual {
 		defer r.caught("an interrupt")
 	}
 	r.m.Quiesce()

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/kqlab/kqlab/model/event"
 	"github.com/kqlab/kqlab/model/kqueue"
 	"github.com/kqlab/kqlab/model/machine"
 	"github.com/kqlab/kqlab/model/machine/sched"
@@ -88,13 +87,13 @@ type tracer struct {
 	now   []machine.Shown
 }
 
-func newTracer(r *run, s sched.Scheduler) *tracer {
-	t := &tracer{Scheduler: s, r: r, to: r.o.Trace, names: map[*kqueue.Queue]string{}, queue: map[*kqueue.Queue]bool{}}
+// follow implements onlooker: an execution is about to begin.
+func (t *tracer) follow(r *run) {
+	*t = tracer{Scheduler: t.Scheduler, to: t.to, r: r, names: map[*kqueue.Queue]string{}, queue: map[*kqueue.Queue]bool{}}
 	*t.to = Trace{Found: -1}
 	for i, th := range r.s.Threads {
 		t.to.Threads, t.to.CPUs = append(t.to.Threads, threadNames[i+1]), append(t.to.CPUs, th.CPU)
 	}
-	return t
 }
 
 // Next implements [sched.Scheduler].
@@ -191,7 +190,7 @@ func (t *tracer) down() {
 //go:norace
 func (t *tracer) look(s *TraceStep) {
 	sight := t.gaze.Look()
-	for fd := range t.r.top() {
+	for fd := range t.r.plan.top {
 		if d := t.r.p.Life(uint64(fd)); d != nil {
 			if q, ok := d.File.(*kqueue.Queue); ok && t.names[q] == "" {
 				t.names[q] = fmt.Sprint("kqueue ", fd)
@@ -247,23 +246,4 @@ func pointOn(t machine.Shown) string {
 		return t.Point.String()
 	}
 	return t.Point.String() + " " + objectName(t.Object)
-}
-
-// top is one more than the highest number that a descriptor of the script can have.
-func (r *run) top() int {
-	made, top := 0, 0
-	for i := range r.used() {
-		for _, op := range r.lanes[i].ops {
-			switch op.Call {
-			case event.Kqueue, event.MakeProbe, event.Dup, event.Dup2:
-				made++
-			case event.MakePipe:
-				made += 2
-			}
-			if op.Call == event.Dup2 {
-				top = max(top, op.To+1)
-			}
-		}
-	}
-	return max(top, made)
 }

@@ -15,8 +15,8 @@ const searchLimit = time.Second
 // verify holds the history of a report against the specification. What that
 // forbids is also looked at by counting, which says the more in words; and so is
 // what it has not been asked. It leaves word of what could not be decided.
-func (r *Report) verify() {
-	v := linearizability.Check(r.History, linearizability.Options{Limit: searchLimit})
+func (r *Report) verify(c *linearizability.Checker) {
+	v := c.Check(r.History, linearizability.Options{Limit: searchLimit})
 	r.Linear, r.Unchecked = v, v.Unchecked
 	if v.Verdict == linearizability.OK && len(v.Unchecked) == 0 {
 		return

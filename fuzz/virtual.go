@@ -5,78 +5,144 @@ import (
 	"time"
 
 	"github.com/kqlab/kqlab/fuzz/script"
+	"github.com/kqlab/kqlab/linearizability"
+	"github.com/kqlab/kqlab/model/event"
+	"github.com/kqlab/kqlab/model/kqueue"
 	"github.com/kqlab/kqlab/model/machine"
 	"github.com/kqlab/kqlab/model/machine/sched"
 )
 
-// A stage is the scheduler of a run: setup and the end are played in one order,
-// and what the threads do between them as another decides.
-type stage struct {
-	sched.Scheduler
-	up bool
+// A lab is a virtual machine on which scripts are carried out, one after another,
+// under one strategy. It keeps all that an execution needs for the next: to make it
+// anew costs more than a small script. What it keeps is as new; what it cannot make
+// so, after a finding say, it leaves behind.
+type lab struct {
+	o       Options // Scheduler decides in all of them
+	r       *run    // nil if the next execution is to begin with a new machine
+	checker linearizability.Checker
+	report  Report
 }
 
-// Next implements [sched.Scheduler].
-func (s *stage) Next(can []int, current int, v sched.View) int {
-	if s.up {
-		return s.Scheduler.Next(can, current, v)
-	}
-	return usual(can, current)
-}
+func newLab(o Options) *lab { return &lab{o: o} }
 
-// Forced implements [sched.Observer].
-func (s *stage) Forced(thread int, v sched.View) {
-	if o, ok := s.Scheduler.(sched.Observer); ok && s.up {
-		o.Forced(thread, v)
+// run carries out a script, as [Run] does. The report, unless it has a finding, is
+// good until the next call or close.
+func (l *lab) run(s *script.Script) *Report {
+	if l.r == nil || !l.r.again() {
+		l.close()
+		l.r = newVirtual(l.o)
 	}
-}
-
-// Witnesses implements [sched.Witness].
-func (s *stage) Witnesses() bool { return sched.Witnesses(s.Scheduler) }
-
-// Touched implements [sched.Witness].
-func (s *stage) Touched(object int, how sched.Access) {
-	if o, ok := s.Scheduler.(sched.Witness); ok && s.up {
-		o.Touched(object, how)
+	r := l.r
+	if r.s != s {
+		r.s, r.plan = s, planOf(s)
 	}
-}
-
-// end says that the threads have played.
-func (s *stage) end() {
-	s.up = false
-	if t, ok := s.Scheduler.(*tracer); ok {
-		t.down()
+	if r.tracer != nil {
+		r.tracer.follow(r)
 	}
-}
-
-// virtually is Run on a virtual machine.
-func (r *run) virtually() *Report {
-	r.stage = &stage{Scheduler: r.o.Scheduler}
-	if r.o.Trace != nil {
-		r.stage.Scheduler = newTracer(r, r.o.Scheduler)
-	}
-	r.m = machine.Virtual(script.MaxCPU+1, r.stage)
-	r.memory = virtualMemories.Get().(*memory)
-	r.turn = 0
-	r.boot()
-	for _, x := range r.o.onlookers {
+	for _, x := range l.o.onlookers {
 		x.follow(r)
 	}
+	r.m.Unscheduled(true)
 	r.carryOut()
-	report := &Report{Script: r.s, Strategy: r.o.Strategy, History: r.history, Trace: r.o.Trace, Finding: r.finding.Load()}
+	report := &l.report
+	*report = Report{Script: s, Strategy: l.o.Strategy, History: r.history, Trace: l.o.Trace, Finding: r.finding.Load()}
 	if r.history == nil {
-		report.History = r.rec.History()
+		report.History = r.rec.View()
 	}
-	r.m.Abandon()
-	r.rec.Reset()
-	virtualMemories.Put(r.memory)
 	if report.Finding == nil {
-		report.verify()
+		report.verify(&l.checker)
 	}
-	if kept, ok := r.o.Scheduler.(*sched.Recorded); ok && (report.Finding != nil || report.Trace != nil) {
-		report.schedule(kept)
+	if report.Finding == nil && report.Trace == nil {
+		return report
 	}
-	return report
+	found := *report
+	found.History = detached(found.History)
+	if kept, ok := l.o.Scheduler.(*sched.Recorded); ok {
+		found.schedule(kept)
+	}
+	l.close()
+	return &found
+}
+
+// close leaves the machine behind. There may be executions after it.
+func (l *lab) close() {
+	if l.r != nil {
+		l.r.m.Abandon()
+		l.r = nil
+	}
+}
+
+// detached returns a history that shares no memory with h but what is of the script.
+func detached(h linearizability.History) linearizability.History {
+	h = slices.Clone(h)
+	for i := range h {
+		h[i].Steps = slices.Clone(h[i].Steps)
+		h[i].Result.Events = slices.Clone(h[i].Result.Events)
+	}
+	return h
+}
+
+// newVirtual makes a machine with a kernel and a process, and whatever else a run
+// needs.
+func newVirtual(o Options) *run {
+	r := &run{o: o, virtual: true, memory: &memory{}}
+	r.rec = linearizability.NewRecorder(r.tick)
+	s := o.Scheduler
+	if o.Trace != nil {
+		r.tracer = &tracer{Scheduler: s, to: o.Trace}
+		s = r.tracer
+	}
+	r.m = machine.Virtual(script.MaxCPU+1, s)
+	r.boot()
+	return r
+}
+
+// again makes everything as newVirtual does, and reports whether that could be.
+func (r *run) again() bool {
+	if !r.m.Reset() {
+		return false
+	}
+	r.rec.Reset()
+	r.turn, r.history = 0, nil
+	r.n.Store(0)
+	r.leave.Store(false)
+	strategy, ok := r.strategy.(kqueue.Resetter)
+	if !ok {
+		r.boot()
+		return true
+	}
+	strategy.Reset()
+	r.k.Reset()
+	r.p.Reset()
+	return true
+}
+
+// A plan is what a run wants to know of a script.
+type plan struct {
+	periodic bool
+	top      int // one more than the highest descriptor that can have been made
+}
+
+func planOf(s *script.Script) (p plan) {
+	p.periodic = s.Periodic()
+	made := 0
+	for _, list := range [][]script.Thread{s.Setup, s.Threads} {
+		for _, t := range list {
+			for _, op := range t.Ops {
+				switch op.Call {
+				case event.Kqueue, event.MakeProbe, event.Dup:
+					made++
+				case event.MakePipe:
+					made += 2
+				case event.Dup2:
+					made++
+					p.top = max(p.top, op.To+1)
+				}
+			}
+		}
+	}
+	p.top = max(p.top, made)
+	return p
 }
 
 // schedule makes the decisions of an execution a part of its script.
@@ -89,7 +155,7 @@ func (r *Report) schedule(kept *sched.Recorded) {
 // stopTicking has periodic timers stop after a while, so that the machine comes
 // to rest, and returns what calls that off.
 func (r *run) stopTicking() (cancel func()) {
-	if r.stage == nil {
+	if !r.virtual {
 		timer := time.AfterFunc(ticking, r.m.StopCallouts)
 		return func() { timer.Stop() }
 	}

@@ -86,16 +86,31 @@ func (r *Report) found(f Finding) {
 // Check holds a history against the specification. The history begins with
 // nothing open, and ends when nothing moves any more: whose kevent(2) is pending
 // is asleep.
-func Check(h History, o Options) *Report {
+func Check(h History, o Options) *Report { return new(Checker).Check(h, o) }
+
+// A Checker checks one history after another, and keeps its memory. It is used by
+// one goroutine at a time; the zero Checker is ready.
+type Checker struct {
+	replay replay
+	report Report // of a history that its commit points explain
+}
+
+// Check is the function of that name. The report is good until the next call.
+func (c *Checker) Check(h History, o Options) *Report {
 	begin := time.Now()
+	if c.replay.explains(h, o.Weak) {
+		c.report = Report{history: h, weak: o.Weak, Replayed: true, Took: time.Since(begin)}
+		return &c.report
+	}
+	return project(h, o, begin)
+}
+
+// project checks a history knote by knote.
+func project(h History, o Options, begin time.Time) *Report {
 	if o.Limit == 0 {
 		o.Limit = 10 * time.Second
 	}
 	r := &Report{history: h, weak: o.Weak}
-	if r.Replayed = replayed(h, o.Weak); r.Replayed {
-		r.Took = time.Since(begin)
-		return r
-	}
 	r.plan = newPlan(h)
 	r.count()
 	for _, k := range r.plan.keys {

@@ -2,6 +2,7 @@ package linearizability
 
 import (
 	"cmp"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,6 +35,10 @@ type Recorder struct {
 	clock Clock
 	mu    sync.Mutex
 	logs  []*Log // guarded by mu
+
+	view   History // of View
+	stamps []Stamp // of its records
+	heads  []int   // scratch of history; guarded by mu
 }
 
 // NewRecorder returns a recorder on the given clock; on nil on one that suits
@@ -130,6 +135,18 @@ func (r *Recorder) Reset() {
 // History returns what has been recorded. It is called when no thread runs, and
 // the caller knows so by something that orders their last notes before it.
 func (r *Recorder) History() History {
+	h, _ := r.history(nil, nil)
+	return h
+}
+
+// View returns what History does, in memory of the recorder's own, as it is the
+// events of the results: it is good until the next View.
+func (r *Recorder) View() History {
+	r.view, r.stamps = r.history(r.view[:0], r.stamps[:0])
+	return r.view
+}
+
+func (r *Recorder) history(h History, all []Stamp) (History, []Stamp) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	records, stamps := 0, 0
@@ -137,10 +154,10 @@ func (r *Recorder) History() History {
 		records += l.n
 		stamps += len(l.stamps)
 	}
-	h := make(History, 0, records)
-	all := make([]Stamp, 0, stamps)
+	h, all = slices.Grow(h, records), slices.Grow(all, stamps)
 	// Each log is in order: merge them. There are few.
-	heads := make([]int, len(r.logs))
+	heads := append(r.heads[:0], make([]int, len(r.logs))...)
+	r.heads = heads
 	for len(h) < records {
 		var l *Log
 		var next *logged
@@ -150,7 +167,7 @@ func (r *Recorder) History() History {
 				continue
 			}
 			rec := o.at(heads[i])
-			if next == nil || cmp.Or(cmp.Compare(rec.Call, next.Call), cmp.Compare(rec.Return, next.Return), cmp.Compare(o.thread, l.thread)) < 0 {
+			if next == nil || rec.Call < next.Call || rec.Call == next.Call && cmp.Or(cmp.Compare(rec.Return, next.Return), cmp.Compare(o.thread, l.thread)) < 0 {
 				l, next, at = o, rec, i
 			}
 		}
@@ -166,7 +183,7 @@ func (r *Recorder) History() History {
 			h[len(h)-1].Steps = all[from:len(all):len(all)]
 		}
 	}
-	return h
+	return h, all
 }
 
 func (l *Log) at(i int) *logged { return &l.blocks[i/block][i%block] }

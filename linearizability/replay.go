@@ -3,7 +3,6 @@ package linearizability
 import (
 	"cmp"
 	"slices"
-	"sync"
 	"syscall"
 
 	"github.com/kqlab/kqlab/model/event"
@@ -26,8 +25,9 @@ type replay struct {
 	s       spec.State
 	calls   []call
 	moments []moment
-	active  []int32 // calls that have begun to act and not returned
-	watch   []int32 // calls that have found something ready, which they may not miss, or count
+	turns   []moment // scratch of sort
+	active  []int32  // calls that have begun to act and not returned
+	watch   []int32  // calls that have found something ready, which they may not miss, or count
 }
 
 // A moment is a step of a call, or its return.
@@ -68,15 +68,11 @@ type call struct {
 	sure     []spec.Ref
 }
 
-var replays = sync.Pool{New: func() any { return new(replay) }}
-
-// replayed reports whether the commit points of a history explain it.
-func replayed(h History, weak bool) bool {
-	r := replays.Get().(*replay)
+// explains reports whether the commit points of a history explain it.
+func (r *replay) explains(h History, weak bool) bool {
 	r.h, r.weak = h, weak
 	ok := r.order() && r.run()
 	r.h = nil
-	replays.Put(r)
 	return ok
 }
 
@@ -100,8 +96,33 @@ func (r *replay) order() bool {
 			r.moments = append(r.moments, moment{rec.Return, int32(i), 0})
 		}
 	}
-	slices.SortStableFunc(r.moments, func(a, b moment) int { return cmp.Compare(a.at, b.at) })
+	r.sort()
 	return true
+}
+
+// sort puts the moments in order; of those that are at one instant the order is
+// that of the list. On a clock of turns no two are, and each turn is that of a
+// moment or a call, so that the place of each is nearly known.
+func (r *replay) sort() {
+	n := len(r.moments) + len(r.h) + 1
+	if cap(r.turns) < n {
+		r.turns = make([]moment, n)
+	}
+	turns := r.turns[:n]
+	clear(turns)
+	for _, m := range r.moments {
+		if m.at <= 0 || m.at >= int64(n) || turns[m.at].at != 0 {
+			slices.SortStableFunc(r.moments, func(a, b moment) int { return cmp.Compare(a.at, b.at) })
+			return
+		}
+		turns[m.at] = m
+	}
+	r.moments = r.moments[:0]
+	for _, m := range turns {
+		if m.at != 0 {
+			r.moments = append(r.moments, m)
+		}
+	}
 }
 
 // run takes the steps in order.

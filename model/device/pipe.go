@@ -51,16 +51,20 @@ type PipeEnd struct {
 	p      *pipe
 	writes bool // immutable: it is the write end
 	gone   bool // guarded by p: released
+	srcs   [1]*kqueue.Source
 }
+
+var pipes = machine.NewStock[pipe](nil)
 
 // NewPipe makes a pipe, placed by the strategy, and returns its two ends.
 func NewPipe(td *machine.Thread, k *kqueue.Kernel) (r, w *PipeEnd) {
-	p := new(pipe)
+	p := pipes.New(td)
 	p.readers.Init(td, k)
 	p.writers.InitSibling(&p.readers)
 	p.buf = p.small[:]
 	p.r.p, p.w.p = p, p
 	p.w.writes = true
+	p.r.srcs[0], p.w.srcs[0] = &p.readers, &p.writers
 	return &p.r, &p.w
 }
 
@@ -201,12 +205,7 @@ func (e *PipeEnd) Source(f event.Filter) (*kqueue.Source, *kqueue.Filter, error)
 }
 
 // Sources returns the list of the end's one direction.
-func (e *PipeEnd) Sources() []*kqueue.Source {
-	if e.writes {
-		return []*kqueue.Source{&e.p.writers}
-	}
-	return []*kqueue.Source{&e.p.readers}
-}
+func (e *PipeEnd) Sources() []*kqueue.Source { return e.srcs[:] }
 
 // Release closes the end, and tells those who watch the other. Doing so again
 // does nothing. It may block. (pipeclose)

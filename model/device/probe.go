@@ -32,6 +32,7 @@ type ProbeConfig struct {
 // measure of all that is around it.
 type Probe struct {
 	src  kqueue.Source
+	srcs [1]*kqueue.Source // src
 	ops  *kqueue.Filter
 	n    int64 // guarded by src, or the mplock if Unsafe
 	mp   *machine.Token
@@ -43,14 +44,17 @@ type Probe struct {
 
 // NewProbe makes a probe at level 0, placed by the strategy.
 func NewProbe(td *machine.Thread, k *kqueue.Kernel, c ProbeConfig) *Probe {
-	p := &Probe{ops: probeFilter}
+	p := probes.New(td)
+	p.ops = probeFilter
 	p.src.Init(td, k)
+	p.srcs[0] = &p.src
 	if c.Unsafe {
 		p.mp = k.Machine().MPLock()
 		p.ops = unsafeFilter
 	}
 	if c.Blocks {
-		p.nap = &machine.WaitChan{Name: "nap of a probe"}
+		p.nap = naps.New(td)
+		p.nap.Name = "nap of a probe"
 	}
 	if c.Gated {
 		p.gate = newGate()
@@ -63,6 +67,12 @@ func NewProbe(td *machine.Thread, k *kqueue.Kernel, c ProbeConfig) *Probe {
 	}
 	return p
 }
+
+var (
+	probes = machine.NewStock[Probe](nil)
+	naps   = machine.NewStock[machine.WaitChan](nil)
+	looks  = machine.NewStock[look](nil)
+)
 
 // Set makes the level n and posts.
 func (p *Probe) Set(td *machine.Thread, n int64) { p.change(td, 0, n) }
@@ -136,7 +146,7 @@ func (p *Probe) Source(f event.Filter) (*kqueue.Source, *kqueue.Filter, error) {
 }
 
 // Sources returns the probe's one list.
-func (p *Probe) Sources() []*kqueue.Source { return []*kqueue.Source{&p.src} }
+func (p *Probe) Sources() []*kqueue.Source { return p.srcs[:] }
 
 // Release does nothing: a probe can be set as long as somebody has it.
 func (p *Probe) Release(td *machine.Thread) {}
@@ -176,7 +186,9 @@ func slowProbe(unsafe, blocks bool) *kqueue.Filter {
 			if err := p.block(td, InAttach); err != nil {
 				return err
 			}
-			kn.Hook = &look{Probe: p}
+			l := looks.New(td)
+			l.Probe = p
+			kn.Hook = l
 			return lowat(kn, kn.Want, kn.WantData, 1, math.MaxInt64)
 		},
 		Detach: func(td *machine.Thread, kn *kqueue.Knote) { kn.Hook.(*look).block(td, InDetach) },

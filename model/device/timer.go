@@ -33,8 +33,12 @@ var timerFilter = &kqueue.Filter{
 	Clear:  true,
 	Blocks: true, // in Detach
 	Attach: func(td *machine.Thread, kn *kqueue.Knote) error {
-		t := &timer{src: kn.Source(), once: kn.Keep()&event.OneShot != 0}
-		t.callout = td.Machine().NewCallout("timer", td.Home(), t.expire)
+		t := timers.New(td)
+		t.src, t.once = kn.Source(), kn.Keep()&event.OneShot != 0
+		if t.fire == nil {
+			t.fire = t.expire
+		}
+		t.callout = td.Machine().NewCallout("timer", td.Home(), t.fire)
 		kn.Hook = t
 		return t.start(td, kn.Want, kn.WantData)
 	},
@@ -68,7 +72,11 @@ type timer struct {
 	due     time.Duration // when it expires next; never if machine.Forever
 	period  time.Duration // from one expiry to the next; 0 if there is one only
 	expired int64         // and not yet fetched by the filter
+
+	fire func(td *machine.Thread) // expire
 }
+
+var timers = machine.NewStock(func(t *timer) { *t = timer{fire: t.fire} })
 
 // resolution is the least time from one run of a timer's callout to the next,
 // as a kernel has its tick. A shorter period expires as often as it should, but

@@ -30,6 +30,11 @@ func New(m *machine.Machine, s Strategy) *Kernel {
 	return k
 }
 
+// Reset makes the kernel as it was when it was made, on a virtual machine that has
+// been reset: no queue, source or knote that was made before is used any more. The
+// strategy must have been reset too.
+func (k *Kernel) Reset() { k.made, k.last = nil, nil }
+
 // Machine returns the machine that the kernel runs on.
 func (k *Kernel) Machine() *machine.Machine { return k.m }
 
@@ -69,6 +74,15 @@ type Files interface {
 type Desc struct {
 	File   File
 	closed machine.Uint32
+}
+
+var descs = machine.NewStock[Desc](nil)
+
+// NewDesc begins a life of a number that stands for f.
+func NewDesc(td *machine.Thread, f File) *Desc {
+	d := descs.New(td)
+	d.File = f
+	return d
 }
 
 // Close ends the life: when it returns, no queue has a knote of it. Changes

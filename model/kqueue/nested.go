@@ -35,7 +35,7 @@ func (q *Queue) Source(f event.Filter) (*Source, *Filter, error) {
 }
 
 // Sources returns the one source of a queue.
-func (q *Queue) Sources() []*Source { return []*Source{&q.src} }
+func (q *Queue) Sources() []*Source { return q.srcs[:] }
 
 // Release closes the queue when its last descriptor goes.
 func (q *Queue) Release(td *machine.Thread) { q.Close(td) }

@@ -28,6 +28,7 @@ type Queue struct {
 	k      *Kernel
 	files  Files
 	src    Source         // its own watchers; same place
+	srcs   [1]*Source     // src
 	table  hash           // guarded by place: its knotes by filter and ident
 	dead   uint32         // guarded by place: knotes taken out of the table by a cleaner that left
 	buried machine.Uint32 // of dead, those whose cleaner has finished
@@ -42,9 +43,11 @@ type Queue struct {
 // NewQueue makes a kqueue, placed by the strategy. Descriptor numbers in its
 // changes are those of files, which may be nil.
 func (k *Kernel) NewQueue(td *machine.Thread, files Files) *Queue {
-	q := &Queue{k: k, files: files, place: k.strategy.Queue(td)}
+	q := queues.New(td)
+	q.k, q.files, q.place = k, files, k.strategy.Queue(td)
 	q.place.watch(td)
 	q.src.init(k, q.place)
+	q.srcs[0] = &q.src
 	q.src.wait.Name = "knote of a kqueue"
 	q.waiters.Name = "kevent"
 	q.settled.Name = "a claim in kevent"
@@ -52,6 +55,17 @@ func (k *Kernel) NewQueue(td *machine.Thread, files Files) *Queue {
 	k.note(td, q)
 	return q
 }
+
+var queues = machine.NewStock(func(q *Queue) {
+	clear(q.table.buckets)
+	clear(q.watches)
+	clear(q.watchers)
+	*q = Queue{
+		table:   hash{buckets: q.table.buckets[:0]},
+		inner:   q.inner[:0],
+		watches: q.watches, watchers: q.watchers,
+	}
+})
 
 func (q *Queue) enter(td *machine.Thread) {
 	td.Stats.Enters++
@@ -301,7 +315,11 @@ func (h *hash) find(id uint64, f event.Filter, d *Desc) *Knote {
 func (h *hash) insert(kn *Knote) {
 	if h.n >= len(h.buckets) {
 		old := h.buckets
-		h.buckets = make([]*Knote, max(8, 2*len(old)))
+		if n := max(8, 2*len(old)); len(old) == 0 && n <= cap(old) {
+			h.buckets = old[:n] // of a queue that was
+		} else {
+			h.buckets = make([]*Knote, n)
+		}
 		for _, kn := range old {
 			for kn != nil {
 				next := kn.hnext

@@ -121,7 +121,7 @@ func (q *Queue) apply(td *machine.Thread, kev *event.Kevent, t *target) (made bo
 // descriptor is looked at, with no wait between (trap 10), and attached after
 // that. Whoever ends it detaches it only if it was attached (trap 7).
 func (q *Queue) make(td *machine.Thread, kev *event.Kevent, t *target) error {
-	kn := scratchOf(td).alloc()
+	kn := scratchOf(td).alloc(td)
 	kn.q, kn.src, kn.ops, kn.desc = q, t.src, t.ops, t.desc
 	kn.id, kn.filt, kn.udata = kev.Ident, kev.Filter, kev.Udata
 	kn.Want, kn.WantData = kev.Fflags, kev.Data

@@ -76,10 +76,17 @@ func scratchOf(td *machine.Thread) *scratch {
 	if sc, ok := td.Scratch.(*scratch); ok {
 		return sc
 	}
-	sc := &scratch{}
+	sc := scratches.New(td)
 	td.Scratch = sc
 	return sc
 }
+
+// What a call leaves is clean, and so is the next thread's, but for the pool: its
+// knotes are in their own stock.
+var (
+	scratches = machine.NewStock(func(sc *scratch) { sc.pool, sc.pooled = nil, 0 })
+	knotes    = machine.NewStock(func(kn *Knote) { *kn = Knote{again: kn.again[:0]} })
+)
 
 // poolMax bounds what a thread that only deletes can gather.
 const poolMax = 1024
@@ -95,10 +102,10 @@ func (sc *scratch) free(kn *Knote) {
 	sc.pooled++
 }
 
-func (sc *scratch) alloc() *Knote {
+func (sc *scratch) alloc(td *machine.Thread) *Knote {
 	kn := sc.pool
 	if kn == nil {
-		kn = &Knote{}
+		kn = knotes.New(td)
 		kn.mail.To = kn
 		return kn
 	}

@@ -26,10 +26,12 @@ type Source struct {
 
 // NewSource makes a source, placed by the strategy.
 func (k *Kernel) NewSource(td *machine.Thread) *Source {
-	s := new(Source)
+	s := sources.New(td)
 	s.Init(td, k)
 	return s
 }
+
+var sources = machine.NewStock[Source](nil)
 
 // Init is NewSource for a source that is part of its owner, so that what an
 // event touches lies close together. s must be new.

@@ -16,6 +16,17 @@ type Strategy interface {
 	Queue(td *machine.Thread) *Place
 }
 
+// A Resetter is a Strategy that can be used for one execution of a virtual machine
+// after another, which saves the making of it. One that is none is made anew.
+type Resetter interface {
+	Strategy
+	// Reset makes the strategy as it was when it was made, but that places which
+	// it gave out may stay. It is called when every queue is closed, no thread is
+	// left, and the machine has been reset. What it forgets to reset
+	// makes an execution depend on those before it: then it does not replay.
+	Reset()
+}
+
 // A Place is one domain. Every source and every queue points to one; two
 // objects share a domain if and only if the pointers are equal.
 type Place struct{ Domain }

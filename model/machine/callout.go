@@ -30,12 +30,15 @@ type Callout struct {
 
 // NewCallout returns a callout on CPU cpu, not armed.
 func (m *Machine) NewCallout(name string, cpu *CPU, f func(td *Thread)) *Callout {
-	c := &Callout{f: f}
+	c := callouts.on(m)
+	c.f = f
 	c.Ended.Name = name + " callout"
 	c.td = m.newThread(name, cpu)
 	c.td.NoSleep = true
 	return c
 }
+
+var callouts = NewStock[Callout](nil)
 
 // Reset arms the callout for the given instant, in place of any earlier one.
 func (c *Callout) Reset(td *Thread, at time.Duration) {

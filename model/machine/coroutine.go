@@ -1,28 +1,35 @@
 package machine
 
+import "sync"
+
 // A coroutine runs threads, one after another, on a stack of its own, and stops in
 // their midst. To make one costs more than an execution of a small program, so they
 // are kept.
 type coroutine struct {
 	handover
-	t     *vthread
-	done  bool // t has ended
-	lost  bool // by a panic; so has the coroutine
-	quiet bool // it is being abandoned: what its deferred calls panic with is of no account
+	t       *vthread
+	running bool // it has been resumed, and runs or has resumed another that does
+	done    bool // t has ended
+	thrown  any  // what t has panicked with
+	lost    bool // the coroutine has ended too, and is not to be used again
+	quiet   bool // it is being abandoned: what its deferred calls panic with is of no account
 }
 
-// call runs the thread. It ends early if its execution is abandoned; otherwise a
-// panic goes to whoever has resumed it.
+// call runs the thread. It ends early if its execution is abandoned, or by a panic,
+// which is for whoever called Run: the stack below may be that of another thread.
 //
 //go:norace
 func (c *coroutine) call() {
-	defer func() {
-		if e := recover(); e != nil && !c.quiet {
-			c.done, c.lost = true, true
-			panic(e)
-		}
-	}()
+	defer c.caught()
 	c.t.run()
+}
+
+//go:norace
+func (c *coroutine) caught() {
+	e := recover()
+	if e != nil && !c.quiet {
+		c.thrown = e
+	}
 }
 
 // abandoned is what unwinds the stack of a thread that is not to go on.
@@ -32,11 +39,38 @@ type abandoned struct{}
 // [Machine.Abandon], which ends a thread: whoever recovers it panics again.
 func Abandoned(e any) bool { return e == any(abandoned{}) }
 
+// coroutines are those whose threads have ended. A sync.Pool would drop some, and
+// they are not collected.
+var coroutines struct {
+	sync.Mutex
+	idle []*coroutine
+}
+
 // start takes a coroutine that will run t when it is resumed.
 //
 //go:norace
 func start(t *vthread) *coroutine {
-	c := idleCoroutine()
-	c.t, c.done, c.quiet = t, false, false
+	coroutines.Lock()
+	defer coroutines.Unlock()
+	var c *coroutine
+	if n := len(coroutines.idle); n > 0 {
+		c = coroutines.idle[n-1]
+		coroutines.idle = coroutines.idle[:n-1]
+	} else {
+		c = newCoroutine()
+	}
+	c.t, c.done, c.thrown, c.quiet = t, false, nil, false
 	return c
+}
+
+// free keeps a coroutine whose thread has ended for another.
+//
+//go:norace
+func (c *coroutine) free() {
+	if c.t = nil; c.lost {
+		return
+	}
+	coroutines.Lock()
+	defer coroutines.Unlock()
+	coroutines.idle = append(coroutines.idle, c)
 }

@@ -4,7 +4,7 @@ package machine
 
 import (
 	"runtime"
-	"sync"
+	"unsafe"
 )
 
 // A handover is how a coroutine and whoever resumes it pass each other the word.
@@ -14,28 +14,7 @@ import (
 // primitives: see race_on.go.
 type handover struct {
 	in, out chan struct{}
-	thrown  any // what the thread has panicked with
 	exited  bool
-	spent   bool // not to be used again
-}
-
-// coroutines are kept in a list of our own: a sync.Pool drops some, and goroutines
-// are not collected.
-var coroutines struct {
-	sync.Mutex
-	idle []*coroutine
-}
-
-func idleCoroutine() *coroutine {
-	coroutines.Lock()
-	defer coroutines.Unlock()
-	n := len(coroutines.idle)
-	if n == 0 {
-		return newCoroutine()
-	}
-	c := coroutines.idle[n-1]
-	coroutines.idle = coroutines.idle[:n-1]
-	return c
 }
 
 // newCoroutine makes a goroutine that comes after nothing: who resumes it has not
@@ -50,36 +29,23 @@ func newCoroutine() *coroutine {
 	return c
 }
 
-// free keeps a coroutine whose thread has ended for another.
-//
-//go:norace
-func (c *coroutine) free() {
-	if c.spent {
-		return
-	}
-	c.t = nil
-	coroutines.Lock()
-	coroutines.idle = append(coroutines.idle, c)
-	coroutines.Unlock()
-}
-
 // serve runs one thread after another, until one has panicked: the detector keeps a
 // stack of its own, which a panic leaves as it was.
 //
 //go:norace
 func (c *coroutine) serve() {
 	defer func() { // only if the thread calls runtime.Goexit, as a test that fails does
-		if !c.spent {
-			c.exited, c.spent = true, true
+		if !c.lost {
+			c.exited, c.lost = true, true
 			c.end()
 		}
 	}()
-	for !c.spent {
+	for !c.lost {
 		runtime.RaceDisable()
 		<-c.in
 		runtime.RaceEnable()
-		c.try()
-		c.spent = c.quiet || c.thrown != nil
+		c.call()
+		c.lost = c.quiet || c.thrown != nil
 		c.end()
 	}
 }
@@ -94,17 +60,6 @@ func (c *coroutine) end() {
 	runtime.RaceEnable()
 }
 
-// try runs the thread; what it panics with is for who has resumed it.
-//
-//go:norace
-func (c *coroutine) try() {
-	defer c.catch()
-	c.call()
-}
-
-//go:norace
-func (c *coroutine) catch() { c.thrown = recover() }
-
 // resume lets the thread run until it stops or ends.
 //
 //go:norace
@@ -113,11 +68,7 @@ func (c *coroutine) resume() {
 	c.in <- struct{}{}
 	<-c.out
 	runtime.RaceEnable()
-	switch e := c.thrown; {
-	case e != nil:
-		c.thrown = nil
-		panic(e)
-	case c.exited:
+	if c.exited {
 		runtime.Goexit()
 	}
 }
@@ -130,4 +81,17 @@ func (c *coroutine) yield() {
 	c.out <- struct{}{}
 	<-c.in
 	runtime.RaceEnable()
+}
+
+// pause is stop, but for those who are abandoned. Here run decides: the scheduler's
+// memory is then touched by one goroutine, and it need not know of any of this.
+//
+//go:norace
+func (v *virtual) pause(t *vthread) {
+	v.stopped, v.next = t, nil
+	t.co.yield()
+	for v.telling {
+		raceRelease(unsafe.Pointer(v))
+		t.co.yield()
+	}
 }

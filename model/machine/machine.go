@@ -124,16 +124,20 @@ func (m *Machine) thread(name string, cpu int) *Thread {
 
 // newThread returns a thread that nobody counts.
 func (m *Machine) newThread(name string, cpu *CPU) *Thread {
-	td := &Thread{Name: name, m: m, vm: m.vm, home: cpu, last: cpu, lazy: nowhere, sema: make(chan struct{}, 1)}
-	td.wait.granted = make(chan struct{}, 1)
-	switch {
-	case m.vm != nil:
-		td.stops = m.vm
-	case m.perturb != nil:
+	td := threads.on(m)
+	td.Name, td.m, td.home, td.last, td.lazy = name, m, cpu, cpu, nowhere
+	if m.vm != nil {
+		td.vm, td.stops = m.vm, m.vm
+		return td
+	}
+	td.sema, td.wait.granted = make(chan struct{}, 1), make(chan struct{}, 1)
+	if m.perturb != nil {
 		td.stops = m.perturb.stream()
 	}
 	return td
 }
+
+var threads = NewStock[Thread](nil)
 
 // Run waits until every thread started by Go has ended. If instead all threads
 // are asleep, with no timeout, callout or interrupt left that could wake one,
@@ -165,7 +169,7 @@ func (m *Machine) Run() error {
 // Abandon ends all threads of a virtual machine where they are, and what they
 // have deferred is done; after it the machine is of no more use. It is called
 // when Run has returned, and must be if Run has returned an error, or the memory
-// of those who sleep is not given back. On a native machine it panics.
+// of those who sleep is not given back. See also [Machine.Reset]. On a native machine it panics.
 func (m *Machine) Abandon() {
 	v, ok := m.vm.(*virtual)
 	if !ok {

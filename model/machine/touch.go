@@ -1,7 +1,6 @@
 package machine
 
 import (
-	"slices"
 	"sync"
 
 	"github.com/kqlab/kqlab/model/machine/sched"
@@ -45,7 +44,7 @@ func (td *Thread) Touch(obj any, how sched.Access) {
 //
 //go:norace
 func (v *virtual) touch(obj any, how sched.Access) {
-	if v.witness == nil || v.dying {
+	if v.witness == nil || v.dying || v.idle {
 		return
 	}
 	for _, t := range v.touched {
@@ -56,18 +55,29 @@ func (v *virtual) touch(obj any, how sched.Access) {
 	v.touched = append(v.touched, touch{obj, how})
 }
 
-// tell tells the scheduler what the step that has ended has touched.
+// tell tells the scheduler of the decisions that it was not asked for, and of what
+// the step that has ended has touched.
 //
 //go:norace
 func (v *virtual) tell() {
+	if n := v.passed; n > 0 {
+		v.passed, v.lasts = 0, 0
+		v.steady.Passed(n)
+	}
+	if len(v.touched) == 0 {
+		return
+	}
 	for _, t := range v.touched {
-		if t.obj == any(v) {
+		switch {
+		case v.idle:
+		case t.obj == any(v):
 			v.witness.Touched(sched.Time, t.how)
-		} else {
+		default:
 			v.witness.Touched(v.number(t.obj), t.how)
 		}
 	}
-	v.touched = slices.Delete(v.touched, 0, len(v.touched))
+	clear(v.touched)
+	v.touched = v.touched[:0]
 }
 
 // touchPoint tells of a point's object what is known before the primitive acts.

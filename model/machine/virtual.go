@@ -14,7 +14,8 @@ import (
 // same execution. It panics if ncpu < 1.
 //
 // One machine makes one execution, between Begin of the scheduler, which is the
-// caller's to call, and [Machine.Abandon]. Threads started by Go begin to run in
+// caller's to call, and [Machine.Abandon], or one after another, with
+// [Machine.Reset] between them. Threads started by Go begin to run in
 // Run, and only while somebody is in it. One that calls Attach is outside of all
 // this: what it does between two Runs nobody comes between, and it must not
 // block.
@@ -28,17 +29,23 @@ import (
 // comes by points for ever is ended by Run, see [LivelockError].
 func Virtual(ncpu int, s sched.Scheduler) *Machine {
 	m := Native(ncpu)
-	observer, _ := s.(sched.Observer)
-	v := &virtual{m: m, s: s, observer: observer}
-	if sched.Witnesses(s) {
-		v.witness = s.(sched.Witness)
-		v.touched = make([]touch, 0, mostTouched)
-	}
+	v := &virtual{m: m, s: s, stale: true, touched: make([]touch, 0, mostTouched)}
+	v.meet()
 	m.vm = v
 	for _, c := range m.cpus {
 		c.attn.Or(closer)
 	}
 	return m
+}
+
+// meet asks the scheduler what else it is.
+func (v *virtual) meet() {
+	v.observer, _ = v.s.(sched.Observer)
+	v.steady, _ = v.s.(sched.Steady)
+	v.witness = nil
+	if sched.Witnesses(v.s) {
+		v.witness = v.s.(sched.Witness)
+	}
 }
 
 // A virtual machine is the vm that asks a scheduler. To the race detector its
@@ -50,22 +57,36 @@ type virtual struct {
 	observer sched.Observer // s, if it is one
 	witness  sched.Witness  // s, if it wants to know what steps touch
 	touched  []touch        // by the step under way, if there is a witness; see touch
+	steady   sched.Steady   // likewise
 	threads  []*vthread     // not ended, by id
 	ids      int            // given out; 0 is the clock's
 	going    int            // threads of Go that have not ended
+	waiting  int            // threads with blocked set
 	clock    time.Duration
 	steps    int
 	next     *vthread // who goes on when the one that runs has stopped
 	failed   error
+	thrown   any          // what a thread has panicked with, for run to panic with
 	dying    bool         // threads are being abandoned
 	stopped  *vthread     // in a race build: who has come to a point, for run to decide
 	telling  bool         // in a race build: see gather
 	over     []*coroutine // in a race build: whose threads have ended in this Run
 	objects  map[any]int
+	shelves  []shelf          // by number of the Stock
+	idle     bool             // see Unscheduled
 	trace    func(t *vthread) // told of each point, if not nil
 
-	can   []int // scratch of pick
-	cands []*vthread
+	// Who may go on, the clock first, by id. It changes more seldom than it is asked
+	// for: what a thread does between two points mostly concerns no other.
+	stale bool          // something has changed it
+	can   []int         // their numbers
+	cands []*vthread    // themselves, nil for the clock
+	due   time.Duration // when the clock would stop next; Forever if at nothing
+
+	// Of the decisions that follow the last one so many only repeat it, if nothing
+	// changes, and so many have.
+	chosen        *vthread // by the last one
+	lasts, passed int
 }
 
 // A vthread is a thread as the virtual machine sees it, or the next run of a
@@ -84,7 +105,10 @@ type vthread struct {
 	callout *Callout
 	at      Point // what it will do when it goes on
 	obj     any
+	place   int // in the list of who may go on; -1 if it is not there
 }
+
+var vthreads = NewStock[vthread](nil)
 
 // mostSteps makes an execution without end a finding. A script of some dozens of
 // operations takes some thousands.
@@ -103,7 +127,8 @@ func (e *LivelockError) Error() string {
 //go:norace
 func (v *virtual) start(td *Thread, f func(td *Thread)) {
 	v.going++
-	t := &vthread{td: td, f: f}
+	t := vthreads.on(v.m)
+	t.td, t.f = td, f
 	v.add(t)
 	raceRelease(unsafe.Pointer(t))
 }
@@ -139,6 +164,7 @@ func (v *virtual) add(t *vthread) {
 		t.td.virtual = t
 	}
 	v.threads = append(v.threads, t)
+	v.stale = true
 }
 
 // run implements vm: it lets threads run until all those of Go have ended, or
@@ -149,14 +175,7 @@ func (v *virtual) run() error {
 	defer v.gather()
 	defer v.tell()
 	for v.going > 0 && v.failed == nil {
-		t, stopped := v.next, v.stopped
-		if v.next, v.stopped = nil, nil; t == nil {
-			t = v.pick(stopped)
-		}
-		switch {
-		case t != nil:
-			v.resume(t)
-		case v.failed == nil:
+		if !v.turn() && v.failed == nil {
 			v.gather()
 			return v.deadlock()
 		}
@@ -169,19 +188,34 @@ func (v *virtual) run() error {
 //go:norace
 func (v *virtual) quiesce() {
 	defer v.gather()
-	for v.failed == nil {
-		t, stopped := v.next, v.stopped
-		if v.next, v.stopped = nil, nil; t == nil {
-			t = v.pick(stopped)
-		}
-		if t == nil {
-			return
-		}
-		v.resume(t)
+	defer v.tell()
+	for v.failed == nil && v.turn() {
 	}
 }
 
-// resume lets a thread run until it stops.
+// turn lets threads run until one has stopped that does not know who is to go on, or
+// has ended. It reports false if none can go on.
+//
+//go:norace
+func (v *virtual) turn() bool {
+	t := v.next
+	if t == nil {
+		t = v.pick(v.stopped)
+		v.stopped = nil
+	}
+	if t == nil {
+		return false
+	}
+	v.resume(t)
+	if e := v.thrown; e != nil {
+		v.thrown = nil
+		panic(e)
+	}
+	return true
+}
+
+// resume lets a thread run until it stops. It is called by run, or by a thread that
+// has stopped itself.
 //
 //go:norace
 func (v *virtual) resume(t *vthread) {
@@ -189,11 +223,15 @@ func (v *virtual) resume(t *vthread) {
 		if t.armed != 0 {
 			t.arming, t.armed = t.armed, 0
 			t.td.virtual = t
+			v.stale = true
 		}
 		t.co = start(t)
 	}
+	v.next, t.co.running = t, true
 	t.co.resume()
+	t.co.running = false
 	if t.co.done {
+		v.thrown, v.next = t.co.thrown, nil
 		v.end(t)
 	}
 }
@@ -204,6 +242,9 @@ func (v *virtual) resume(t *vthread) {
 func (v *virtual) end(t *vthread) {
 	if t.td.virtual == t {
 		t.td.virtual = nil
+	}
+	if t.blocked != nil {
+		v.waiting--
 	}
 	v.remove(t)
 	switch {
@@ -228,6 +269,7 @@ func (v *virtual) remove(t *vthread) {
 		v.threads[len(rest)] = nil
 	}
 	v.threads = rest
+	v.stale = true
 }
 
 // gather, in a race build, puts whoever called Run after all that the threads have
@@ -252,86 +294,12 @@ func (v *virtual) gather() {
 	v.over = v.over[:0]
 }
 
-// pick decides who goes on, t having come to a point or nobody. Nil is nobody:
-// all threads are asleep, or the execution has no end.
-//
-//go:norace
-func (v *virtual) pick(t *vthread) *vthread {
-	if v.trace != nil && t != nil && t.blocked == nil && !t.parked {
-		v.trace(t)
-	}
-	v.tell()
-	for {
-		if v.steps++; v.steps > mostSteps {
-			v.failed = &LivelockError{mostSteps}
-			return nil
-		}
-		at, current := v.candidates(t)
-		can, cands := v.can, v.cands
-		if at == Forever {
-			can, cands, current = can[1:], cands[1:], current-1
-		}
-		i := 0
-		switch len(can) {
-		case 0:
-			return nil
-		case 1:
-			if v.observer != nil {
-				v.observer.Forced(can[0], v)
-			}
-		default:
-			i = v.s.Next(can, max(current, -1), v)
-		}
-		if cands[i] != nil {
-			return cands[i]
-		}
-		v.clock = at
-		if v.witness != nil {
-			v.witness.Touched(sched.Time, sched.Write)
-		}
-	}
-}
-
-// candidates lists who can go on, the clock first, and says when the clock would
-// stop next and at which place in the list t is, -1 if at none.
-//
-//go:norace
-func (v *virtual) candidates(t *vthread) (at time.Duration, current int) {
-	at, current = Forever, -1
-	v.can, v.cands = append(v.can[:0], sched.Clock), append(v.cands[:0], nil)
-	for _, o := range v.threads {
-		switch {
-		case o.blocked != nil || o.armed != 0 && o.td.virtual != nil:
-			continue // waits for a lock, or for the end of the callout's run before
-		case (o.armed != 0 || o.parked && !o.woken) && o.until > v.clock:
-			at = min(at, o.until)
-			continue
-		}
-		if o == t {
-			current = len(v.can)
-		}
-		v.can, v.cands = append(v.can, o.id), append(v.cands, o)
-	}
-	return at, current
-}
-
 // stop is where a thread lets the scheduler decide, and comes back when it is to
-// go on. In a race build run decides: the scheduler's memory is then touched by one
-// goroutine, and it need not know of any of this.
+// go on.
 //
 //go:norace
 func (v *virtual) stop(t *vthread) {
-	if raceEnabled {
-		v.stopped = t
-	} else if v.next = v.pick(t); v.next == t {
-		v.next = nil
-		return
-	}
-	t.co.yield()
-	for v.telling {
-		raceRelease(unsafe.Pointer(v))
-		t.co.yield()
-	}
+	v.pause(t)
 	if v.dying {
 		raceAcquire(unsafe.Pointer(&v.dying))
 		panic(abandoned{})
@@ -358,6 +326,14 @@ func (v *virtual) step(td *Thread, at Point, obj any) {
 		return // attached, or on its way out
 	}
 	t.at, t.obj = at, obj
+	if v.idle && v.trace == nil {
+		if v.steps++; v.steps < mostSteps {
+			return // pick would say so
+		}
+	}
+	if v.goesOn(t) {
+		return
+	}
 	v.stop(t)
 	if v.witness != nil {
 		v.touchPoint(t)
@@ -376,6 +352,8 @@ func (v *virtual) block(td *Thread, obj any) {
 		panic("machine: " + td.Name + " is attached to a virtual machine, and must not wait for " + v.name(obj))
 	}
 	t.blocked, t.obj = obj, obj
+	v.waiting++
+	v.stale = true
 	v.stop(t)
 	v.touchLife(t)
 }
@@ -384,9 +362,14 @@ func (v *virtual) block(td *Thread, obj any) {
 //
 //go:norace
 func (v *virtual) free(td *Thread, obj any) {
+	if v.waiting == 0 {
+		return
+	}
 	for _, t := range v.threads {
 		if t.blocked == obj {
 			t.blocked = nil
+			v.waiting--
+			v.stale = true
 		}
 	}
 }
@@ -408,6 +391,7 @@ func (v *virtual) park(td *Thread, until time.Duration) bool {
 		v.touch(v, sched.Read)
 	}
 	if !t.woken {
+		v.stale = true
 		v.stop(t)
 		v.touch(t, sched.Write)
 	}
@@ -423,7 +407,7 @@ func (v *virtual) park(td *Thread, until time.Duration) bool {
 //go:norace
 func (v *virtual) unpark(td, sleeper *Thread) {
 	if t := sleeper.virtual; t != nil { // else it has been abandoned
-		t.woken = true
+		t.woken, v.stale = true, true
 		v.touch(t, sched.Write)
 		if t.until != Forever {
 			v.touch(v, sched.Read)
@@ -446,7 +430,8 @@ func (v *virtual) now(td *Thread) time.Duration {
 func (v *virtual) arm(td *Thread, c *Callout, n uint64, at time.Duration) {
 	v.touch(v, sched.Read)
 	v.touch(&v.going, sched.Read) // it may begin before the last thread ends, or not
-	t := &vthread{td: c.td, callout: c, armed: n, until: at}
+	t := vthreads.on(v.m)
+	t.td, t.callout, t.armed, t.until = c.td, c, n, at
 	v.add(t)
 	raceRelease(unsafe.Pointer(t))
 }

@@ -56,11 +56,20 @@ type open struct {
 	found uint32 // of Audit: descriptors found in the table
 }
 
+var opens = machine.NewStock[open](nil)
+
 // New returns a process without descriptors.
 func New(k *kqueue.Kernel) *Process {
 	p := &Process{k: k, limit: MaxOpen}
 	p.mu.Name = "descriptor table"
 	return p
+}
+
+// Reset makes p a process without descriptors, whatever it had, on a virtual machine
+// that has been reset.
+func (p *Process) Reset() {
+	clear(p.slots)
+	p.slots, p.free = p.slots[:0], 0
 }
 
 // Open makes a descriptor for f, with the lowest number that is free, and
@@ -76,7 +85,9 @@ func (p *Process) Open(td *machine.Thread, f kqueue.File) (fd int, err error) {
 	p.mu.Lock(td)
 	fd, err = p.lowest()
 	if err == nil {
-		p.slots[fd] = slot{nil, &open{File: f}}.again(td)
+		o := opens.New(td)
+		o.File = f
+		p.slots[fd] = slot{nil, o}.again(td)
 		td.Commit(event.Made)
 	}
 	p.mu.Unlock(td)
@@ -245,15 +256,16 @@ func (p *Process) lowest() (int, error) {
 // grow makes the table large enough for number fd, with mu held.
 func (p *Process) grow(fd int) {
 	for fd >= len(p.slots) {
-		p.slots = append(p.slots, make([]slot, fd+1-len(p.slots))...)
-		p.slots = p.slots[:cap(p.slots)]
+		if p.slots = p.slots[:cap(p.slots)]; fd >= len(p.slots) {
+			p.slots = append(p.slots, make([]slot, fd+1-len(p.slots))...)
+		}
 	}
 }
 
 // again makes one more descriptor for the file of s, with mu held.
 func (s slot) again(td *machine.Thread) slot {
 	s.file.refs.Add(td, 1)
-	return slot{&kqueue.Desc{File: s.file.File}, s.file}
+	return slot{kqueue.NewDesc(td, s.file.File), s.file}
 }
 
 // end ends the life of a number that is out of the table, and the file's with

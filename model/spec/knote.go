@@ -86,9 +86,7 @@ func (s *State) ChangeOf(q int32, l Life, kev event.Kevent) syscall.Errno {
 
 // applied makes a change that nothing stands in the way of but the knote.
 func (s *State) applied(q int32, l Life, kev event.Kevent) syscall.Errno {
-	i := slices.IndexFunc(s.knotes, func(kn knote) bool {
-		return kn.queue == q && kn.ident == kev.Ident && kn.filter == kev.Filter && kn.life == l.life
-	})
+	i := s.index(Ref{q, l.life, kev.Filter, kev.Ident})
 	switch {
 	case i < 0 && kev.Flags&event.Add == 0:
 		return syscall.ENOENT
@@ -197,14 +195,13 @@ func (s *State) fire(i int) {
 func (s *State) visit() {
 	for len(s.owed) > 0 {
 		q := s.owed[0]
-		s.owed = s.owed[1:]
+		s.owed = append(s.owed[:0], s.owed[1:]...)
 		for i := range s.knotes {
 			if s.knotes[i].file == q {
 				s.tell(i)
 			}
 		}
 	}
-	s.owed = nil
 }
 
 // scan is the retrieval of kevent(2): it goes down the ready list, from what
@@ -274,7 +271,11 @@ func (s *State) retrieved(i int) {
 
 // sweep takes away the knotes that belong to no queue any more.
 func (s *State) sweep() {
-	s.knotes = slices.DeleteFunc(s.knotes, func(kn knote) bool { return kn.queue < 0 })
+	for i := len(s.knotes) - 1; i >= 0; i-- {
+		if s.knotes[i].queue < 0 {
+			s.knotes = slices.Delete(s.knotes, i, i+1)
+		}
+	}
 }
 
 // listed returns how many knotes are on the list of q.

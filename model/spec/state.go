@@ -93,7 +93,7 @@ func New(free Freedom) State { return State{free: free} }
 
 // Clone returns a state that shares nothing with s.
 func (s State) Clone() State {
-	s.slots, s.files, s.knotes = slices.Clone(s.slots), slices.Clone(s.files), slices.Clone(s.knotes)
+	s.slots, s.files, s.knotes, s.owed = slices.Clone(s.slots), slices.Clone(s.files), slices.Clone(s.knotes), nil
 	return s
 }
 

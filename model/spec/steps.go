@@ -110,7 +110,7 @@ func (s *State) Watches(r Ref) bool {
 // MayBeGone reports whether the knote may have been removed already, although
 // the close that removes it has not returned; if so it is removed now.
 func (s *State) MayBeGone(r Ref) bool {
-	i := slices.IndexFunc(s.knotes, func(kn knote) bool { return r == Ref{kn.queue, kn.life, kn.filter, kn.ident} })
+	i := s.index(r)
 	if i < 0 || !s.files[r.queue].gone && !s.halfEnded(Life{life: r.life}) {
 		return i < 0
 	}
@@ -120,10 +120,23 @@ func (s *State) MayBeGone(r Ref) bool {
 
 // StillReady removes from refs those that are no longer ready.
 func (s *State) StillReady(refs []Ref) []Ref {
-	return slices.DeleteFunc(refs, func(r Ref) bool {
-		i := slices.IndexFunc(s.knotes, func(kn knote) bool { return r == Ref{kn.queue, kn.life, kn.filter, kn.ident} })
-		return i < 0 || !s.ready(i)
-	})
+	still := refs[:0]
+	for _, r := range refs {
+		if i := s.index(r); i >= 0 && s.ready(i) {
+			still = append(still, r)
+		}
+	}
+	return still
+}
+
+// index returns the index of the knote that r names, -1 if there is none.
+func (s *State) index(r Ref) int {
+	for i := range s.knotes {
+		if kn := &s.knotes[i]; kn.queue == r.queue && kn.ident == r.ident && kn.filter == r.filter && kn.life == r.life {
+			return i
+		}
+	}
+	return -1
 }
 
 // ready reports whether knote i would be returned now. It changes nothing.
@@ -147,13 +160,12 @@ func (s *State) ready(i int) bool {
 // Watched returns the kqueue that kev, an event of kqueue q, reports on; false if
 // that is not what it does.
 func (s *State) Watched(q int32, kev event.Kevent) (inner int32, ok bool) {
-	i := slices.IndexFunc(s.knotes, func(kn knote) bool {
-		return kn.queue == q && kn.ident == kev.Ident && kn.filter == kev.Filter
-	})
-	if i < 0 || !s.nested(i) {
-		return 0, false
+	for i := range s.knotes {
+		if kn := &s.knotes[i]; kn.queue == q && kn.ident == kev.Ident && kn.filter == kev.Filter {
+			return kn.file, s.nested(i)
+		}
 	}
-	return s.knotes[i].file, true
+	return 0, false
 }
 
 // A Census is how many events a kqueue may have at an instant, as one that

@@ -32,6 +32,10 @@ type giant struct{ everything kqueue.Place }
 func (g *giant) Source(*machine.Thread) *kqueue.Place { return &g.everything }
 func (g *giant) Queue(*machine.Thread) *kqueue.Place  { return &g.everything }
 
+// Reset implements [kqueue.Resetter]: nothing is kept that a thread does not put
+// back when it leaves.
+func (g *giant) Reset() {}
+
 type domain struct{ mp *machine.Token }
 
 func (d domain) Enter(td *machine.Thread) { td.Get(d.mp) }

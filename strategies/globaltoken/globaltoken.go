@@ -29,6 +29,10 @@ type globaltoken struct{ subsystem kqueue.Place }
 func (g *globaltoken) Source(*machine.Thread) *kqueue.Place { return &g.subsystem }
 func (g *globaltoken) Queue(*machine.Thread) *kqueue.Place  { return &g.subsystem }
 
+// Reset implements [kqueue.Resetter]: nothing is kept that a thread does not put
+// back when it leaves.
+func (g *globaltoken) Reset() {}
+
 type domain struct{ token machine.Token }
 
 func (d *domain) Enter(td *machine.Thread) { td.Get(&d.token) }

@@ -36,6 +36,10 @@ type pcpu []kqueue.Place
 func (p pcpu) Source(td *machine.Thread) *kqueue.Place { return &p[td.Home().ID()] }
 func (p pcpu) Queue(td *machine.Thread) *kqueue.Place  { return &p[td.Home().ID()] }
 
+// Reset implements [kqueue.Resetter]: nothing is kept that a thread does not put
+// back when it leaves.
+func (p pcpu) Reset() {}
+
 type domain struct{ cpu *machine.CPU }
 
 // Enter moves to the CPU and works off the mail that came there before.

@@ -100,6 +100,13 @@ func (p *PCT) Next(can []int, current int, v View) int {
 	return best
 }
 
+// Lasts implements [Steady]: up to the next change the one with the highest priority
+// goes on.
+func (p *PCT) Lasts() int { return max(0, min(p.next-1, p.limit)-p.step) }
+
+// Passed implements [Steady].
+func (p *PCT) Passed(n int) { p.step += n }
+
 // highest returns the index of the thread with the highest priority.
 func (p *PCT) highest(can []int) (best int) {
 	if last := can[len(can)-1]; last >= len(p.rank) {

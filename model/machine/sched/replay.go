@@ -1,15 +1,25 @@
 package sched
 
+import "math"
+
 // A Recorded is a scheduler whose decisions are kept: the schedule of the
-// execution under way, from which [Replay] makes it again.
+// execution under way, from which [Replay] makes it again. The scheduler within may
+// be changed before Begin.
 type Recorded struct {
 	Scheduler
 	Schedule []int // of each decision the index chosen
+
+	observer Observer // the scheduler within, if it is one
+	steady   Steady   // likewise
+	forced   bool     // the last step was
+	last     int      // the last decision of Next
 }
 
 // Begin implements [Scheduler].
 func (r *Recorded) Begin() bool {
 	r.Schedule = r.Schedule[:0]
+	r.observer, _ = r.Scheduler.(Observer)
+	r.steady, _ = r.Scheduler.(Steady)
 	return r.Scheduler.Begin()
 }
 
@@ -17,14 +27,40 @@ func (r *Recorded) Begin() bool {
 func (r *Recorded) Next(can []int, current int, v View) int {
 	i := r.Scheduler.Next(can, current, v)
 	r.Schedule = append(r.Schedule, i)
+	r.forced, r.last = false, i
 	return i
 }
 
 // Forced implements [Observer]; a scheduler within that is none is not told. A step
 // that is forced is no decision.
 func (r *Recorded) Forced(thread int, v View) {
-	if o, ok := r.Scheduler.(Observer); ok {
-		o.Forced(thread, v)
+	r.forced = true
+	if r.observer != nil {
+		r.observer.Forced(thread, v)
+	}
+}
+
+// Lasts implements [Steady]; behind Next, if the scheduler within does.
+func (r *Recorded) Lasts() int {
+	switch {
+	case r.forced && r.observer == nil:
+		return math.MaxInt
+	case r.steady != nil:
+		return r.steady.Lasts()
+	}
+	return 0
+}
+
+// Passed implements [Steady]. Each decision that was left out is in the schedule.
+func (r *Recorded) Passed(n int) {
+	if r.steady != nil && (!r.forced || r.observer != nil) {
+		r.steady.Passed(n)
+	}
+	if r.forced {
+		return
+	}
+	for range n {
+		r.Schedule = append(r.Schedule, r.last)
 	}
 }
 

@@ -81,6 +81,22 @@ func (a Access) Conflicts(b Access) bool { return a == Write || a != b }
 // steps need no order among themselves.
 const Time = -1
 
+// A Steady is a Scheduler of whose decisions many only repeat the one before. A
+// machine asks of its scheduler whether it is one, and then spares itself those.
+type Steady interface {
+	Scheduler
+
+	// Lasts returns how many of the next decisions would be the one that Next has
+	// just made, provided that the same may go on, and the one chosen is each
+	// time who has come to a point; or, behind Forced, how often Forced need not be
+	// called for the same thread. So many may then be left out, or fewer.
+	Lasts() int
+
+	// Passed tells, before anything else is asked or told, that n have been left
+	// out since the last Next or Forced; n is 1 at least.
+	Passed(n int)
+}
+
 // A Search is a Scheduler that makes the executions of a space one after another,
 // each once, until Begin reports false. That the space has been searched may be
 // said only if Err then returns nil.
