@@ -2,6 +2,7 @@ package machine
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -102,7 +103,7 @@ func ClassOf(obj any) Class {
 	case *Callout:
 		return Class{"callout", ""}
 	}
-	return Class{strings.TrimPrefix(fmt.Sprintf("%T", obj), "*"), ""}
+	return Class{strings.TrimPrefix(reflect.TypeOf(obj).String(), "*"), ""}
 }
 
 // name is what a report calls an object.
