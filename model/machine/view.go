@@ -65,6 +65,8 @@ type Look interface {
 	// At returns the point that a thread has come to, and the object that it will
 	// act on when it goes on; nil if there is none.
 	At(thread int) (Point, any)
+	// Name returns the name of a thread.
+	Name(thread int) string
 }
 
 // At implements [Look].
@@ -77,6 +79,18 @@ func (v *virtual) At(thread int) (Point, any) {
 		}
 	}
 	return 0, nil
+}
+
+// Name implements [Look].
+//
+//go:norace
+func (v *virtual) Name(thread int) string {
+	for _, t := range v.threads {
+		if t.id == thread {
+			return t.td.Name
+		}
+	}
+	return ""
 }
 
 // A Class is a kind of objects of which there may be many.
