@@ -166,6 +166,11 @@ func saved(r, small *fuzz.Report, o fuzz.Options, folder string) (files []string
 		reports = append(reports, r)
 	}
 	for _, r := range reports {
+		// Its turns are moved by no edit elsewhere. Where they do not say it all the
+		// decisions do, as long as nothing is edited.
+		if turning, err := r.Turning(o); err == nil {
+			r = turning
+		}
 		name, err := r.Save(folder)
 		if err != nil {
 			return nil, fmt.Errorf("--out: the script cannot be saved: %w", err)

@@ -3,6 +3,7 @@ package fuzz
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -301,9 +302,16 @@ func (w *explorers) tell() {
 var ErrMisfit = errors.New("the schedule does not fit")
 
 // Replay carries a script out as its schedule says, under the strategy of the
-// options. The error is [ErrMisfit], and says at which decision; what was carried
+// options. The error is [ErrMisfit], and says at which decision or turn; what was carried
 // out all the same is in the report.
 func Replay(s *script.Script, o Options) (*Report, error) {
+	if turns := s.Schedule.Turns; turns != nil && s.Schedule.Decisions == nil {
+		way, err := parseTurns(turns)
+		if err != nil {
+			return &Report{Script: s, Strategy: o.Strategy}, fmt.Errorf("%w: %w", ErrMisfit, err)
+		}
+		return take(s, way, o)
+	}
 	t := &replaying{Replay: sched.NewReplay(s.Schedule.Decisions)}
 	recorded := &sched.Recorded{Scheduler: t}
 	recorded.Begin()

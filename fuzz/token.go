@@ -63,16 +63,62 @@ func (t Token) Replay(o Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	traveller := travel(t.route)
+	return take(s, t.route, o)
+}
+
+// take carries a script out on a route.
+func take(s *script.Script, r route, o Options) (*Report, error) {
+	traveller := travel(r)
 	o.onlookers = append(slices.Clone(o.onlookers), traveller)
 	recorded := &sched.Recorded{Scheduler: traveller}
 	recorded.Begin()
 	o.Scheduler = recorded
-	r := Run(s, o)
+	report := Run(s, o)
 	if err := traveller.fits(); err != nil {
-		return r, fmt.Errorf("%w: %w", ErrMisfit, err)
+		return report, fmt.Errorf("%w: %w", ErrMisfit, err)
 	}
-	return r, nil
+	return report, nil
+}
+
+// routeOf returns the route of an execution that failed.
+func routeOf(r *Report, o Options) (route, error) {
+	s := *r.Script
+	s.Schedule = nil
+	replay := sched.NewReplay(r.Script.Schedule.Decisions)
+	note := &traveller{Scheduler: replay}
+	note.Begin()
+	o.Scheduler, o.onlookers = note, append(slices.Clone(o.onlookers), note)
+	Run(&s, o)
+	if replay.Misfit() != 0 || replay.Left() != 0 {
+		return nil, ErrMisfit
+	}
+	return note.noted, nil
+}
+
+// Turning returns the report of an execution that failed with the schedule of its script as
+// turns beside decisions, so that what is saved of it outlives edits of the code around. If
+// the execution cannot be made from its turns, which would be a mistake in how they are
+// named, the error says so.
+func (r *Report) Turning(o Options) (*Report, error) {
+	way, err := routeOf(r, o)
+	if err != nil {
+		return nil, err
+	}
+	again, err := take(r.Script, way, o)
+	if err == nil && (again.Finding == nil || !slices.Equal(again.Script.Schedule.Decisions, r.Script.Schedule.Decisions)) {
+		err = fmt.Errorf("%w: as turns it is another execution: %v", ErrMisfit, way)
+	}
+	if err != nil {
+		return nil, err
+	}
+	turning, s, schedule := *r, *r.Script, *r.Script.Schedule
+	schedule.Turns = way.words()
+	s.Schedule = &schedule
+	turning.Script = &s
+	if _, err := script.Parse("turns", s.String()); err != nil {
+		return nil, err // it is too long
+	}
+	return &turning, nil
 }
 
 // TokenOf returns the token of an execution that failed, of a kept scenario. The error
@@ -89,15 +135,11 @@ func TokenOf(r *Report, scenario string, o Options) (Token, error) {
 	if s.Schedule = nil; r.Script.Schedule == nil || s.String() != kept.String() {
 		return none("it is no execution of the scenario %s as that is kept", scenario)
 	}
-	replay := sched.NewReplay(r.Script.Schedule.Decisions)
-	note := &traveller{Scheduler: replay}
-	note.Begin()
-	o.Scheduler, o.onlookers = note, append(slices.Clone(o.onlookers), note)
-	Run(kept, o)
-	if replay.Misfit() != 0 || replay.Left() != 0 {
-		return none("%w", ErrMisfit)
+	way, err := routeOf(r, o)
+	if err != nil {
+		return none("%w", err)
 	}
-	t := Token{Strategy: r.Strategy, Scenario: scenario, route: note.noted}
+	t := Token{Strategy: r.Strategy, Scenario: scenario, route: way}
 	if n := len(t.String()); n > MaxToken {
 		return none("it would have %d characters, for %s, and may have %d", n, plural(len(t.route), "turn"), MaxToken)
 	}
@@ -105,7 +147,6 @@ func TokenOf(r *Report, scenario string, o Options) (Token, error) {
 	if err != nil {
 		return none("%w", err)
 	}
-	o.onlookers = o.onlookers[:len(o.onlookers)-1]
 	again, err := back.Replay(o)
 	switch {
 	case err != nil:

@@ -169,6 +169,22 @@ func (p *parser) decisions(line string) error {
 	for _, w := range strings.Fields(line) {
 		at := len(line) - len(rest) + strings.Index(rest, w)
 		rest = line[at+len(w):]
+		c := p.s.Schedule
+		if w == Usual || strings.Contains(w, "@") {
+			if c.Decisions != nil || w == Usual && c.Turns != nil || len(c.Turns) == 0 && c.Turns != nil {
+				return p.wrong(at, "turn %q: want turns alone, or %s alone, or decisions alone", w, Usual)
+			}
+			if c.Turns == nil {
+				c.Turns = []string{}
+			}
+			if w != Usual {
+				c.Turns = append(c.Turns, w)
+			}
+			continue
+		}
+		if c.Turns != nil {
+			return p.wrong(at, "decision %q: want no decisions beside turns", w)
+		}
 		n, err := strconv.ParseUint(w, 10, 31)
 		if err != nil || n > MaxChoice {
 			return p.wrong(at, "decision %q: want a number from 0 to %d", w, MaxChoice)

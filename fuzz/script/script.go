@@ -32,7 +32,10 @@
 // would ever come to rest.
 //
 // A script may end with the schedule of one execution on a virtual machine, as the
-// numbers of the decisions taken:
+// turns that it takes off the usual way, or as the numbers of all decisions:
+//
+//	schedule strategy=pcpu
+//	  1@2.1.unlock.kq-token.3 clock@1.2.asleep.kevent
 //
 //	schedule strategy=pcpu
 //	  0 2 1 1 0 2
@@ -85,7 +88,15 @@ type Script struct {
 type Schedule struct {
 	Strategy  string
 	Decisions []int
+
+	// Turns are those that an execution takes off the usual way, each at a place that
+	// an edit elsewhere does not move; package fuzz knows what the words mean. If they
+	// are not nil they are what is written.
+	Turns []string
 }
+
+// Usual is written for a schedule without a turn.
+const Usual = "usual"
 
 // A Thread is what one thread does, in this order.
 type Thread struct {
@@ -161,6 +172,10 @@ func (s *Script) String() string {
 	}
 	if s.Schedule != nil {
 		fmt.Fprintf(&b, "\nschedule strategy=%s\n", s.Schedule.Strategy)
+		if s.Schedule.Turns != nil {
+			b.WriteString(wrapped(s.Schedule.Turns))
+			return b.String()
+		}
 		for line := range slices.Chunk(s.Schedule.Decisions, decisionsInLine) {
 			b.WriteString(" ")
 			for _, d := range line {
@@ -170,6 +185,27 @@ func (s *Script) String() string {
 		}
 	}
 	return b.String()
+}
+
+// wrapped is the text of turns, in lines of not much more than a terminal's.
+func wrapped(turns []string) string {
+	if len(turns) == 0 {
+		return "  " + Usual + "\n"
+	}
+	text, width := "", 0
+	for i, t := range turns {
+		switch {
+		case i == 0:
+			text, width = "  "+t, 2+len(t)
+		case width+1+len(t) > 98:
+			text += "\n  " + t
+			width = 2 + len(t)
+		default:
+			text += " " + t
+			width += 1 + len(t)
+		}
+	}
+	return text + "\n"
 }
 
 // Numbers are the descriptors that are open, as far as a list of operations

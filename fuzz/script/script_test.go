@@ -93,6 +93,10 @@ func TestParseErrors(t *testing.T) {
 		{"thread\nschedule strategy=a b", `want strategy= and a name`},
 		{"thread\nschedule strategy=a\n 0 1 1048577", `s:3:6: decision "1048577": want a number from 0 to 1048576`},
 		{"thread\nschedule strategy=a\n 0 -1", `s:3:4: decision "-1": want a number from 0 to 1048576`},
+		{"thread\nschedule strategy=a\n 0 1@start", `s:3:4: turn "1@start": want turns alone`},
+		{"thread\nschedule strategy=a\n 1@start 0", `s:3:10: decision "0": want no decisions beside turns`},
+		{"thread\nschedule strategy=a\n usual 1@start", `s:3:8: turn "1@start": want turns alone`},
+		{"thread\nschedule strategy=a\n 1@start usual", `s:3:10: turn "usual": want turns alone`},
 		{"thread\nschedule strategy=a\n 0 1 x 1", `s:3:6: decision "x": want a number`},
 		{"thread\nschedule strategy=a\n 0\nthread", `s:4:1: thread behind the schedule`},
 		{strings.Repeat("#", 1<<20+1), "s:1:1: a script of 1048577 bytes"},
@@ -208,6 +212,19 @@ func TestSchedule(t *testing.T) {
 	s, err := script.Parse("s", "thread\nclose 1\n")
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, n := range []int{0, 1, 3, 50} {
+		s.Schedule = &script.Schedule{Strategy: "pcpu", Turns: []string{}}
+		for i := range n {
+			s.Schedule.Turns = append(s.Schedule.Turns, fmt.Sprintf("%d@2.%d.unlock.kq-token", i, i))
+		}
+		back, err := script.Parse("s", s.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(s.Schedule, back.Schedule); diff != "" {
+			t.Errorf("of %d turns: %s", n, diff)
+		}
 	}
 	for _, n := range []int{0, 1, 40, 41, 1000} {
 		s.Schedule = &script.Schedule{Strategy: "pcpu"}
