@@ -23,7 +23,7 @@ const reduceMost = 20_000
 var small = map[string]fuzz.Size{
 	"none":                        {Threads: 2, Operations: 4, Preemptions: 2},
 	"deliver-without-the-lock":    {Threads: 3, Operations: 9, Preemptions: 1},
-	"deliver-dropped-when-busy":   {Threads: 3, Operations: 8, Preemptions: 1},
+	"deliver-dropped-when-busy":   {Threads: 3, Operations: 8, Preemptions: 2},
 	"enter-does-not-drain":        {Threads: 2, Operations: 5, Preemptions: 0},
 	"migrate-does-not-drain":      {Threads: 2, Operations: 5, Preemptions: 0},
 	"no-second-look":              {Threads: 2, Operations: 3, Preemptions: 2},

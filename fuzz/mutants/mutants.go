@@ -48,8 +48,8 @@ type Mutant struct {
 // A Cell is one test under one strategy, or a package's own test.
 type Cell struct {
 	Under string // a strategy, or a package below the module's directory
-	// Test is a path below the conformance suite, [Stress], [Scripts], [Explore],
-	// [Sleepers], or [Scenario] and the name of one; or a test of the package.
+	// Test is a path below the conformance suite, [Stress], [Scripts], [Sleepers],
+	// or [Scenario] or [Program] and the name of one; or a test of the package.
 	Test string
 }
 
@@ -60,18 +60,23 @@ const (
 	// Scripts is a campaign of drawn scripts, each history of which is held
 	// against the specification.
 	Scripts = "scripts"
-	// Explore is executions of scenarios and of drawn scripts on a virtual
-	// machine, whose scheduler decides who runs when.
-	Explore = "explore"
-	// Scenario, before the name of a scenario that is kept, is executions of that
-	// alone.
+	// Scenario, before the name of a scenario that is kept, is executions of it on a
+	// virtual machine, whose scheduler decides who runs when.
 	Scenario = "scenario/"
+	// Program, before a name, is the same of something that no script can say.
+	Program = "program/"
 	// Sleepers has two threads sleep in a queue, of which one leaves for
 	// another reason than an event.
 	Sleepers = "sleepers"
 )
 
 func (c Cell) String() string { return c.Under + " " + c.Test }
+
+// Explored reports whether the cell is executions on a virtual machine: those
+// need no luck.
+func (c Cell) Explored() bool {
+	return strings.HasPrefix(c.Test, Scenario) || strings.HasPrefix(c.Test, Program)
+}
 
 // Package reports whether the cell is a package's own test.
 func (c Cell) Package() bool { return strings.Contains(c.Under, "/") }

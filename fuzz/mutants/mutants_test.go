@@ -19,12 +19,10 @@ import (
 
 	"github.com/kqlab/kqlab/fuzz"
 	"github.com/kqlab/kqlab/fuzz/mutants"
-	"github.com/kqlab/kqlab/fuzz/script"
 	"github.com/kqlab/kqlab/model/device"
 	"github.com/kqlab/kqlab/model/event"
 	"github.com/kqlab/kqlab/model/kqueue"
 	"github.com/kqlab/kqlab/model/machine"
-	"github.com/kqlab/kqlab/model/machine/sched"
 	"github.com/kqlab/kqlab/strategies"
 	"github.com/kqlab/kqlab/strategies/strategytest"
 	"github.com/kqlab/kqlab/strategies/strategytest/broken"
@@ -81,7 +79,7 @@ func TestCaught(t *testing.T) {
 	})
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "mutant\tunder\ttest\tcaught by\ttry\toperations (explore: executions)\t")
+	fmt.Fprintln(w, "mutant\tunder\ttest\tcaught by\ttry\toperations, or executions in the median\t")
 	planted, found := 0, 0
 	for _, m := range all {
 		n, hits := 0, 0
@@ -93,7 +91,7 @@ func TestCaught(t *testing.T) {
 			if r.How != "" {
 				hits++
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%8s\t\n", m.Name, r.Under, cmp.Or(r.Test, "suite"), cmp.Or(string(r.How), "no"), r.try, count(r.operations))
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%8s\t\n", m.Name, r.Under, cmp.Or(r.Test, "suite"), cmp.Or(string(r.How), "no"), r.try, cmp.Or(r.medians, count(r.operations)))
 		}
 		if n > 0 && m.Cells != nil {
 			planted++
@@ -143,7 +141,7 @@ func TestSound(t *testing.T) {
 			seen[c] = true
 			t.Run(c.Under+"/"+c.Test, func(t *testing.T) {
 				t.Parallel()
-				v, err := caught.Test(exe, pattern(c), false, time.Minute, variable+"="+c.Under+",1")
+				v, err := caught.Test(exe, pattern(c), false, time.Minute, told(c, 1))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -161,7 +159,8 @@ type row struct {
 	mutants.Cell
 	caught.Verdict
 	try        int
-	operations int // of stress or scripts, or executions of explore, all tries together
+	operations int    // of stress or scripts, all tries together
+	medians    string // of executions that it took an exploration, by scheduler
 }
 
 func every(t *testing.T) []*mutants.Mutant {
@@ -245,7 +244,7 @@ func try(t *testing.T, m *mutants.Mutant) (rows []row) {
 	}
 	for _, c := range cells {
 		most := tries
-		if !must[c] && (!*table || c.Test == "") {
+		if c.Explored() || !must[c] && (!*table || c.Test == "") {
 			most = 1
 		}
 		r := row{mutant: m, Cell: c}
@@ -253,26 +252,33 @@ func try(t *testing.T, m *mutants.Mutant) (rows []row) {
 			var err error
 			limit, pkg := deadline, "fuzz/mutants"
 			switch {
+			case c.Explored():
+				limit = time.Minute // it needs no luck, but some thousand executions
 			case c.Package():
 				pkg = c.Under
 			case c.Test == "":
 				limit = time.Minute // the whole suite
 			}
-			under := fmt.Sprintf("%s=%s,%d", variable, c.Under, r.try)
-			if r.Verdict, err = caught.Test(shop.binary(pkg), pattern(c), c.Package() || c.Test == "", limit, under); err != nil {
+			if r.Verdict, err = caught.Test(shop.binary(pkg), pattern(c), c.Package() || c.Test == "", limit, told(c, r.try)); err != nil {
 				t.Fatal(err)
 			}
 			if all := counted.FindAllSubmatch(r.Output, -1); all != nil {
 				n, _ := strconv.Atoi(string(all[len(all)-1][1]))
 				r.operations += n
 			}
+			if m := medians.FindSubmatch(r.Output); m != nil {
+				r.medians = string(m[1])
+			}
 			if r.How != "" || r.try == most {
 				break
 			}
 		}
 		t.Logf("%s %s: %v", c.Under, cmp.Or(c.Test, "suite"), r.Verdict)
-		if strings.HasPrefix(c.Test, mutants.Scenario) {
+		if c.Explored() {
 			t.Logf("%s", r.Output) // the execution
+			if !inMedian.MatchString(r.medians) {
+				t.Errorf("%v: want that it is found in a median of at most %d executions with %s, have: %s", c, mostNeeded, policies[0], r.medians)
+			}
 		}
 		if m.Equivalent != "" && r.How != "" {
 			t.Errorf("%v caught what is said to be no fault: %v", c, r.Verdict)
@@ -285,6 +291,13 @@ func try(t *testing.T, m *mutants.Mutant) (rows []row) {
 	}
 	return rows
 }
+
+// What an exploration says of how many executions it took, and what it says first if
+// those were few enough.
+var (
+	medians  = regexp.MustCompile(`(?m)^medians (.+)$`)
+	inMedian = regexp.MustCompile("^" + policies[0] + ` \d+,`)
+)
 
 var counted = regexp.MustCompile(`(?m)^operations (\d+)$`)
 
@@ -302,12 +315,10 @@ func pattern(c mutants.Cell) string {
 		test = "TestStress"
 	case c.Test == mutants.Scripts:
 		test = "TestScripts"
-	case c.Test == mutants.Explore:
+	case c.Explored():
 		test = "TestExplore"
 	case c.Test == mutants.Sleepers:
 		test = "TestSleepers"
-	case strings.HasPrefix(c.Test, mutants.Scenario):
-		test = "TestScenario/" + strings.TrimPrefix(c.Test, mutants.Scenario)
 	}
 	parts := strings.Split(test, "/")
 	for i, p := range parts {
@@ -364,91 +375,6 @@ func TestScripts(t *testing.T) {
 	}
 }
 
-// TestExplore is a child of TestCaught: on a virtual machine, some executions of
-// each scenario and of drawn scripts by turns, half of them at random and half by
-// priorities. What it finds it finds in every run, unless the time is over before.
-func TestExplore(t *testing.T) {
-	x := newExplorer(t)
-	for turn, end := 0, time.Now().Add(2*budget()); x.done < explored && time.Now().Before(end); turn++ {
-		seed, policy := x.turn(turn)
-		for _, name := range fuzz.Scenarios() {
-			x.explore(scenario(t, name), policy, seed, 3)
-		}
-		for i := range 30 {
-			x.explore(fuzz.Drawn(seed, turn*30+i), policy, seed, 2)
-		}
-	}
-	fmt.Println("operations", x.done)
-}
-
-// TestScenario is a child of TestCaught: executions of one scenario alone, half of
-// them at random and half by priorities.
-func TestScenario(t *testing.T) {
-	x := newExplorer(t)
-	for _, name := range fuzz.Scenarios() {
-		t.Run(name, func(t *testing.T) {
-			x.t, x.done = t, 0
-			for turn, end := 0, time.Now().Add(2*budget()); x.done < exploredOf && time.Now().Before(end); turn++ {
-				seed, policy := x.turn(turn)
-				x.explore(scenario(t, name), policy, seed, 100)
-			}
-			fmt.Println("operations", x.done)
-		})
-	}
-}
-
-func scenario(t *testing.T, name string) *script.Script {
-	t.Helper()
-	s, err := fuzz.Scenario(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-// An explorer makes executions under a child's strategy until one fails.
-type explorer struct {
-	t    *testing.T
-	e    strategies.Entry
-	try  int
-	done int
-}
-
-func newExplorer(t *testing.T) *explorer {
-	e, try := strategy(t)
-	return &explorer{t: t, e: e, try: try}
-}
-
-// turn returns who schedules in a turn.
-func (x *explorer) turn(turn int) (seed uint64, policy string) {
-	return uint64(x.try)*1_000_000 + uint64(turn), [...]string{"random", "pct:3"}[turn%2]
-}
-
-// explore makes some executions of a script.
-func (x *explorer) explore(s *script.Script, policy string, seed uint64, each int) {
-	e := fuzz.Exploration{
-		Options: fuzz.Options{New: x.e.New, Strategy: x.e.Name},
-		Script:  func(int) *script.Script { return s }, Scripts: 1, Each: each,
-		Scheduler: func(int) sched.Scheduler {
-			c, err := sched.New(policy, seed)
-			if err != nil {
-				panic(err) // the names are those of turn
-			}
-			return c
-		},
-	}
-	got := e.Explore(x.t.Context())
-	x.done += got.Executions
-	if got.Failure != nil {
-		fmt.Println("operations", x.done)
-		x.t.Fatalf("execution %d, scheduler %s, seed %d: %v\n%s", x.done, policy, seed, got.Failure.Finding, got.Failure.Text())
-	}
-}
-
-// explored is how many executions a try makes, some more at the end of a turn, and
-// exploredOf how many of one scenario.
-const explored, exploredOf = 20_000, 2_000
-
 // TestSleepers is a child of TestCaught: two threads sleep in a queue, one of
 // them until its time is over; what is triggered after that is the other's.
 func TestSleepers(t *testing.T) {
@@ -494,6 +420,7 @@ func strategy(t *testing.T) (e strategies.Entry, try int) {
 		t.Skip("runs in a process of its own, started by TestCaught")
 	}
 	name, number, _ := strings.Cut(value, ",")
+	number, _, _ = strings.Cut(number, ",")
 	try, err := strconv.Atoi(number)
 	if err != nil {
 		t.Fatalf("%s=%q: want STRATEGY,TRY", variable, value)
@@ -505,4 +432,21 @@ func strategy(t *testing.T) (e strategies.Entry, try int) {
 	}
 	t.Fatalf("%s=%q: no such strategy", variable, value)
 	return e, 0
+}
+
+// explored returns which scenario or program a child is to explore, as a cell has
+// it; empty if it is to do something else.
+func explored() string {
+	_, rest, _ := strings.Cut(os.Getenv(variable), ",")
+	_, test, _ := strings.Cut(rest, ",")
+	return test
+}
+
+// told is what a child has in its variable.
+func told(c mutants.Cell, try int) string {
+	value := fmt.Sprintf("%s=%s,%d", variable, c.Under, try)
+	if c.Explored() {
+		value += "," + c.Test
+	}
+	return value
 }

@@ -214,8 +214,10 @@ func (e *PipeEnd) Release(td *machine.Thread) {
 	p.readers.Enter(td)
 	e.gone = true
 	if e.writes {
+		p.writers.Bare()
 		p.readers.Post(td, 0)
 	} else {
+		p.readers.Bare()
 		p.writers.Post(td, 0)
 	}
 	td.Commit(event.Released)

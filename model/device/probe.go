@@ -148,8 +148,13 @@ func (p *Probe) Source(f event.Filter) (*kqueue.Source, *kqueue.Filter, error) {
 // Sources returns the probe's one list.
 func (p *Probe) Sources() []*kqueue.Source { return p.srcs[:] }
 
-// Release does nothing: a probe can be set as long as somebody has it.
-func (p *Probe) Release(td *machine.Thread) {}
+// Release does no more than look: a probe can be set as long as somebody has it. It
+// may block, as long as entering a domain does.
+func (p *Probe) Release(td *machine.Thread) {
+	p.src.Enter(td)
+	p.src.Bare()
+	p.src.Exit(td)
+}
 
 // The four filters. All but the first may lose their domain in a call.
 var (

@@ -1,6 +1,7 @@
 package device
 
 import (
+	"fmt"
 	"math"
 	"syscall"
 	"time"
@@ -72,6 +73,7 @@ type timer struct {
 	due     time.Duration // when it expires next; never if machine.Forever
 	period  time.Duration // from one expiry to the next; 0 if there is one only
 	expired int64         // and not yet fetched by the filter
+	ended   bool          // its knote is detached
 
 	fire func(td *machine.Thread) // expire
 }
@@ -181,6 +183,9 @@ func (t *timer) run(td *machine.Thread, now time.Duration) {
 //	                            enters; now < due: counts nothing
 func (t *timer) expire(td *machine.Thread) {
 	t.src.Enter(td)
+	if t.ended {
+		panic(fmt.Sprintf("device: I13: the callout of a timer that has been detached runs at %v", td.Now()))
+	}
 	t.run(td, td.Now())
 	if t.expired > 0 {
 		t.src.Post(td, 0)
@@ -208,4 +213,5 @@ func (t *timer) end(td *machine.Thread) {
 		}
 		td.Uninterlock()
 	}
+	t.ended = true
 }

@@ -29,7 +29,8 @@ import (
 //	I9   every call ends and leaves no mark, claim or use     Audit; deadlock and livelock are the machine's
 //	I10  nothing counted is lost or counted twice             the specification; fuzz.Check
 //	I11  no deadlock, no circle in the order of locks         the machine; of queues that watch queues: Audit
-//	I12  a knote's descriptor is the one in its slot          Audit; proc counts the descriptors of a file
+//	I12  a knote's descriptor is the one in its slot          Audit; proc counts the descriptors of a file; a panic:
+//	                                                          what is released is Bare
 //	I13  no callout runs for what has been detached           a panic in the device; fuzz counts them at the end
 //	I14  a poll returns what is ready throughout              the specification
 //	I15  the results of a poll are its own                    there is no poll or select yet
@@ -301,6 +302,18 @@ func (a *audit) graph(q *Queue, knotes int) {
 	}
 	if chain := q.above() + q.below() - 1; a.err == nil && chain > depth {
 		a.wrong("I11: queue %d is in a chain of %d queues, of at most %d", a.nth, chain, depth)
+	}
+}
+
+// Bare panics if a filter is attached to the source. When a file is released none is
+// to the sources of which only its own descriptors speak; its Release may say so, in
+// the domain. What has found one of those descriptors before it was closed may put a
+// knote on the list yet, which is never attached.
+func (s *Source) Bare() {
+	for kn := s.notes.first; kn != nil; kn = kn.snext {
+		if kn.state&hooked != 0 {
+			panic(fmt.Sprintf("kqueue: I12: a file is released, and %v is attached to it", kn))
+		}
 	}
 }
 

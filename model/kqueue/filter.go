@@ -1,6 +1,8 @@
 package kqueue
 
 import (
+	"fmt"
+
 	"github.com/kqlab/kqlab/model/event"
 	"github.com/kqlab/kqlab/model/machine"
 )
@@ -148,6 +150,10 @@ func (kn *Knote) unbusy(td *machine.Thread) {
 // attach and detach call the filter's functions, if it has them.
 
 func (kn *Knote) attach(td *machine.Thread) (err error) {
+	if kn.desc != nil && kn.desc.over {
+		// What it would be attached to is gone, or may go any time (bug D9).
+		panic(fmt.Sprintf("kqueue: I3: %v is attached to a descriptor whose close has found no knote", kn))
+	}
 	if kn.ops.Attach != nil {
 		kn.fenced(td, func() bool { err = kn.ops.Attach(td, kn); return true })
 	}

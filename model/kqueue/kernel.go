@@ -74,6 +74,7 @@ type Files interface {
 type Desc struct {
 	File   File
 	closed machine.Uint32
+	over   bool // closed, and none of its sources has a knote of it
 }
 
 var descs = machine.NewStock[Desc](nil)
@@ -101,6 +102,7 @@ func (d *Desc) Close(td *machine.Thread) {
 	for _, s := range d.File.Sources() {
 		d.end(td, s)
 	}
+	d.over = true // no lock: who attaches a knote of it has been waited for
 	finish(td)
 }
 

@@ -102,6 +102,7 @@ func (q *Queue) watch(td *machine.Thread, inner *Queue) error {
 	if inner.reaches(q) || q.above()+inner.below() > depth {
 		return errELOOP
 	}
+	td.Visit(&q.k.nest) // the graph is no more than looked at, and must stay as it is
 	if q.watches == nil {
 		q.watches = map[*Queue]int{}
 	}
