@@ -29,6 +29,13 @@ func TestMain(m *testing.M) {
 		explore(name)
 		os.Exit(0)
 	}
+	if name := os.Getenv(replaying); name != "" {
+		if err := replayRaces(name); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	name := os.Getenv(controlled)
 	if name == "" {
 		os.Exit(m.Run())

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kqlab/kqlab/fuzz/script"
+	"github.com/kqlab/kqlab/model/machine"
 	"github.com/kqlab/kqlab/model/machine/sched"
 )
 
@@ -111,13 +112,14 @@ type explorers struct {
 	names classes
 
 	mu      sync.Mutex
-	next    int           // guarded by mu: number of the script to begin
-	fails   int           // guarded by mu: lowest number of a script known to fail
-	waiting map[int]*part // guarded by mu: done, and not their turn yet
-	free    []*part       // guarded by mu
-	out     Explored      // guarded by mu: of the first scripts, all those before the one whose turn it is
-	same    outcomes      // guarded by mu: of script 0, however often it came
-	covered coverage      // guarded by mu
+	next    int               // guarded by mu: number of the script to begin
+	fails   int               // guarded by mu: lowest number of a script known to fail
+	waiting map[int]*part     // guarded by mu: done, and not their turn yet
+	free    []*part           // guarded by mu
+	out     Explored          // guarded by mu: of the first scripts, all those before the one whose turn it is
+	same    outcomes          // guarded by mu: of script 0, however often it came
+	covered coverage          // guarded by mu
+	order   machine.LockOrder // guarded by mu: of the same scripts as out
 }
 
 // A part is what came of one script, as far as it is not in the sum yet. Sums are
@@ -129,6 +131,7 @@ type part struct {
 	one      Explored
 	outcomes []uint64         // of each execution
 	kept     map[uint64][]int // schedules of those that were not known when they came
+	order    machine.LockOrder
 	covered  coverage
 }
 
@@ -170,6 +173,7 @@ func (w *explorers) explore(ctx context.Context, p *part, at workplace) {
 	p.s = s
 	inner := w.Scheduler(p.i)
 	watched := newWatcher(inner, &w.names, &p.covered)
+	at.lab.o.order = &p.order
 	each := w.Each
 	if w.Most > 0 {
 		each = min(each, w.Most-p.i*w.Each)
@@ -202,6 +206,15 @@ func (w *explorers) explore(ctx context.Context, p *part, at workplace) {
 		}
 		if r.Undecided != "" {
 			one.Undecided++
+		}
+		if r.Finding != nil || sampled(p.i, n) {
+			decisions := slices.Clone(recorded.Schedule)
+			if f := repeat(s, w.Options, decisions, r); f != nil {
+				other := *r
+				r = &other
+				r.History, r.Finding = detached(r.History), f
+				r.schedule(&sched.Recorded{Schedule: decisions})
+			}
 		}
 		if r.Finding != nil {
 			one.Failure, one.Index = r, p.i
@@ -246,11 +259,23 @@ func (w *explorers) end(p *part) {
 			return
 		}
 		delete(w.waiting, p.i)
+		w.ordered(p)
 		w.out.Complete = w.out.Complete && p.one.Complete
 		w.add(p)
 		w.out.Scripts++
 		w.free = append(w.free, p)
 		w.tell()
+	}
+}
+
+// ordered adds the order of locks of a script that has ended. Of a circle that only
+// several scripts close there is no execution that shows it.
+func (w *explorers) ordered(p *part) {
+	w.order.Add(&p.order)
+	p.order = machine.LockOrder{}
+	if circle := w.order.Circle(); circle != "" && p.one.Failure == nil {
+		p.one.Failure = &Report{Script: p.s, Strategy: w.Strategy, Finding: &Finding{oneOrder, circle}}
+		w.fails = min(w.fails, p.i)
 	}
 }
 

@@ -87,6 +87,11 @@ const (
 func newReduction(ctx context.Context, r *Report, o Options, most int, progress func(Reduced)) (x *reduction, again bool) {
 	x = &reduction{ctx: ctx, o: o, property: r.Finding.Property, most: most, progress: progress}
 	x.out.Failure = r
+	if r.Script.Schedule == nil { // no one execution shows it
+		x.out.From = Size{Threads: len(r.Script.Threads), Operations: r.Script.Ops()}
+		x.out.To, x.out.Ended = x.out.From, true
+		return x, false
+	}
 	first := &tour{Scheduler: sched.NewReplay(r.Script.Schedule.Decisions)}
 	failed, _ := x.once(r.Script, first)
 	x.out.From = sizeOf(r, first)

@@ -44,7 +44,8 @@ type Options struct {
 	// machine. It costs more than the execution; the report has it too.
 	Trace *Trace
 
-	onlookers []onlooker // of a virtual machine; mostly none
+	onlookers []onlooker         // of a virtual machine; mostly none
+	order     *machine.LockOrder // of the executions so far; nil if each has its own
 }
 
 // An onlooker is told of the run that it is to follow before that begins.
@@ -85,13 +86,17 @@ const (
 	noLostWake  = "no lost wakeup"
 	wakingClose = "a close that wakes"
 	invariants  = "the invariants"
+	noRace      = "no data race"
+	oneOrder    = "one order of locks"
+	sameAgain   = "the same execution again"
 )
 
 // Run carries out a script once, under one strategy, records what happened and
 // checks it. It looks for
 //
 //   - a panic, and an end within the deadline: what runs then is left behind;
-//   - on a virtual machine two threads in one domain;
+//   - on a virtual machine two threads in one domain, locks that are taken in a
+//     circle ([machine.LockOrder]), and in a race build a data race;
 //   - a deadlock: when nothing runs any more only those may be asleep who wait
 //     in kevent for as long as it takes;
 //   - a lost wakeup: a queue whose waiters are asleep then must have no event,

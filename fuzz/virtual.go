@@ -21,6 +21,7 @@ type lab struct {
 	r       *run    // nil if the next execution is to begin with a new machine
 	checker linearizability.Checker
 	report  Report
+	order   machine.LockOrder // of the execution, if the options have none
 }
 
 func newLab(o Options) *lab { return &lab{o: o} }
@@ -28,6 +29,8 @@ func newLab(o Options) *lab { return &lab{o: o} }
 // run carries out a script, as [Run] does. The report, unless it has a finding, is
 // good until the next call or close.
 func (l *lab) run(s *script.Script) *Report {
+	raced := alone()
+	defer raced()
 	if l.r == nil || !l.r.again() {
 		l.close()
 		l.r = newVirtual(l.o)
@@ -42,12 +45,26 @@ func (l *lab) run(s *script.Script) *Report {
 	for _, x := range l.o.onlookers {
 		x.follow(r)
 	}
+	order := l.o.order
+	if order == nil {
+		order = &l.order
+		order.Reset()
+	}
+	r.m.OrderLocks(order)
 	r.m.Unscheduled(true)
 	r.carryOut()
+	if circle := order.Circle(); circle != "" {
+		r.fail(oneOrder, "%s", circle)
+	}
 	report := &l.report
 	*report = Report{Script: s, Strategy: l.o.Strategy, History: r.history, Trace: l.o.Trace, Finding: r.finding.Load()}
 	if r.history == nil {
 		report.History = r.rec.View()
+	}
+	if n, said := raced(); n > 0 && report.Finding == nil {
+		report.Finding = &Finding{noRace, said}
+	} else if n > 0 {
+		report.Finding.Detail += "; and there is a data race: " + said
 	}
 	if report.Finding == nil {
 		report.verify(&l.checker)

@@ -97,8 +97,9 @@ func (t *Token) unlock(td *Thread) {
 // A Mutex is an ordinary lock: not recursive, and kept across a block. Waiting
 // for it is a block, and lets go of tokens and CPU. The zero value is free.
 type Mutex struct {
-	Name string
-	mu   sync.Mutex
+	Name  string
+	mu    sync.Mutex
+	below *Mutex // guarded by mu: see Thread.kept
 }
 
 // Lock takes the mutex.
@@ -106,7 +107,9 @@ func (mu *Mutex) Lock(td *Thread) {
 	if td.stops != nil {
 		td.stops.step(td, PointLock, mu)
 		if td.vm != nil {
+			td.takes(mu)
 			vmLock(td, &mu.mu, mu)
+			td.keeps(mu)
 			return
 		}
 	}
@@ -131,7 +134,11 @@ func (mu *Mutex) lockSlow(td *Thread) {
 func (mu *Mutex) TryLock(td *Thread) bool {
 	if td.stops != nil {
 		td.stops.step(td, PointTryLock, mu)
-		return tryVirtually(td, &mu.mu, mu)
+		if !tryVirtually(td, &mu.mu, mu) {
+			return false
+		}
+		td.keeps(mu)
+		return true
 	}
 	return mu.mu.TryLock()
 }
@@ -140,6 +147,7 @@ func (mu *Mutex) TryLock(td *Thread) bool {
 // that nobody can ever be seen to hold hides what TryLock would have met.
 func (mu *Mutex) Unlock(td *Thread) {
 	if td.stops != nil {
+		td.lets(mu)
 		stopAndUnlock(td, &mu.mu, mu)
 		return
 	}

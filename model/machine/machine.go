@@ -50,6 +50,7 @@ type Machine struct {
 	all     map[*Thread]struct{} // guarded by mu; of a native machine, as going is
 	going   int                  // guarded by mu: threads of Go that have not ended
 	vm      vm                   // nil on a native machine
+	order   *LockOrder           // of a virtual machine; nil if nobody asks for it
 	perturb *perturbation        // nil if it is not perturbed; immutable once there are threads
 	retire  Stats                // guarded by mu: of threads that have ended
 }

@@ -49,6 +49,8 @@ type Thread struct {
 	timer  *time.Timer
 	idling atomic.Pointer[idleState] // where it waits for interrupts instead of being parked
 	vm     vm                        // nil on a native machine
+
+	kept *Mutex // the last taken of those that it keeps, by below, if the order of locks is asked for
 }
 
 // ErrTimeout is returned by Sleep when its instant has passed. (tsleep returns
