@@ -34,6 +34,7 @@ type lanes struct {
 	open       []bool // by lane: a call is under way
 	wroteSetup bool
 	unitIs     string // if it is not one of these
+	cut        int    // steps of an execution that are left out, behind all
 }
 
 // A moment is the beginning or the end of a call, or both.
@@ -115,6 +116,9 @@ func (d *lanes) print(w io.Writer) {
 	fmt.Fprintln(w, d.p.dim(strings.TrimRight(line, " ")))
 	for _, m := range d.moments {
 		d.moment(w, m)
+	}
+	if d.cut > 0 {
+		fmt.Fprintln(w, d.p.dim(fmt.Sprintf("%*s  and %s steps more", timeColumns-2, "…", commas(d.cut))))
 	}
 }
 

@@ -135,6 +135,7 @@ func (d *lanes) trace(t *fuzz.Trace, h linearizability.History, every bool) {
 		}
 	}
 	d.join()
+	d.cut = t.Cut
 }
 
 func names(t *fuzz.Trace, lanes []int) string {

@@ -186,7 +186,7 @@ func objectName(obj any) string {
 	case *machine.Inbox:
 		return "mail"
 	case *machine.Callout:
-		return "callout"
+		return strings.TrimSuffix(o.Ended.Name, " callout")
 	}
 	c := machine.ClassOf(obj)
 	return cmp.Or(c.Name, c.Type)

@@ -126,7 +126,7 @@ func (t *tracer) begin(thread int, could bool, v sched.View) {
 	if shown, ok := machine.Show(v, thread); ok {
 		s.Lane = t.lane(shown.Name)
 		if shown.Object != nil {
-			s.Did = pointOn(shown)
+			s.Did = t.pointOn(shown)
 		}
 	}
 	t.to.Steps = append(t.to.Steps, s)
@@ -149,7 +149,7 @@ func (t *tracer) end(v sched.View) {
 		before := slices.IndexFunc(t.saw, func(b machine.Shown) bool { return b.Number == shown.Number })
 		switch {
 		case shown.Number == t.last:
-			s.Then = pointOn(shown)
+			s.Then = t.pointOn(shown)
 			switch shown.State {
 			case machine.Waiting:
 				s.State = StepWaiting
@@ -236,14 +236,22 @@ func (t *tracer) lane(name string) int {
 }
 
 // pointOn is what a thread does, or waits for.
-func pointOn(t machine.Shown) string {
+func (t *tracer) pointOn(s machine.Shown) string {
 	switch {
-	case t.Object == nil:
+	case s.Object == nil:
 		return ""
-	case t.State != machine.Ready:
-		return objectName(t.Object)
-	case t.Point == machine.PointVisit:
-		return t.Point.String()
+	case s.State != machine.Ready:
+		return objectName(s.Object)
+	case s.Point == machine.PointVisit:
+		return s.Point.String()
 	}
-	return t.Point.String() + " " + objectName(t.Object)
+	text := s.Point.String() + " " + objectName(s.Object)
+	if w, ok := s.Object.(*machine.Uint32); ok {
+		if says, q := t.gaze.Word(w); q != nil {
+			text += fmt.Sprintf(" (%s of %s)", says, cmp.Or(t.names[q], "a kqueue"))
+		} else if says != "" {
+			text += fmt.Sprintf(" (%s)", says)
+		}
+	}
+	return text
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/kqlab/kqlab/model/event"
+	"github.com/kqlab/kqlab/model/machine"
 )
 
 // A Gaze looks at a kernel on a virtual machine between two steps, when no thread runs,
@@ -47,6 +48,8 @@ type KnoteSight struct {
 
 // Queues returns the queues that there were, closed ones too, in the order in which they
 // were made.
+//
+//go:norace
 func (g *Gaze) Queues() (all []*Queue) {
 	for q := g.k.made; q != nil; q = q.next {
 		all = append(all, q)
@@ -88,6 +91,29 @@ func (g *Gaze) Look() (s Sight) {
 		s.Inside = append(s.Inside, in)
 	}
 	return s
+}
+
+// Word returns what an atomic word of the kernel says, and of which queue; "" if it is
+// another's. The words have no names of their own.
+//
+//go:norace
+func (g *Gaze) Word(w *machine.Uint32) (says string, of *Queue) {
+	for q := g.k.made; q != nil; q = q.next {
+		switch w {
+		case &q.closed:
+			return "closed", q
+		case &q.watched:
+			return "watched", q
+		case &q.buried:
+			return "buried", q
+		}
+	}
+	for _, k := range g.known {
+		if d := k.kn.desc; d != nil && w == &d.closed {
+			return "closed descriptor", nil
+		}
+	}
+	return "", nil
 }
 
 // Domain returns the number of a queue's domain.
