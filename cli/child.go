@@ -47,8 +47,8 @@ type order struct {
 	Scheduler string `json:",omitempty"`
 	Schedules int    `json:",omitempty"`
 	Exhaust   bool   `json:",omitempty"`
-	Placement bool   `json:",omitempty"` // it is drawn
-	Spurious  int    `json:",omitempty"` // wakeups with no reason, at most
+
+	Strategies []string `json:",omitempty"` // of a comparison of outcomes, in place of Strategy
 }
 
 // The kinds of work.
@@ -56,6 +56,7 @@ const (
 	workStress   = "stress"
 	workCampaign = "campaign"
 	workExplore  = "explore"
+	workOutcomes = "outcomes"
 )
 
 // patience is how long a child may go on without ending, or, if each, without a
@@ -67,6 +68,8 @@ func (o *order) patience() (d time.Duration, each bool) {
 		return o.Deadline + o.Shrink + 2*grace, true
 	case o.Work == workExplore:
 		return explorePatience, true
+	case o.Work == workOutcomes:
+		return outcomesPatience + time.Duration(o.Schedules)*time.Millisecond, true
 	case o.Rounds > 0:
 		return 2 * grace, true
 	}
@@ -77,6 +80,10 @@ func (o *order) patience() (d time.Duration, each bool) {
 // a few hundred executions, and after each whose history took a search; and none while
 // it looks for a token.
 var explorePatience = tokenTime + 2*grace
+
+// outcomesPatience is how long a comparison of outcomes may go without a word, beside
+// the time that its executions may take: it has one after each round.
+const outcomesPatience = time.Minute
 
 // progress is what a child prints again and again, as a line of JSON, so that
 // its parent knows how far it came even if it dies.
@@ -92,6 +99,8 @@ type progress struct {
 	Explored *explored `json:"explored,omitempty"`
 	Token    string    `json:"token,omitempty"`
 	NoToken  string    `json:"notoken,omitempty"`
+
+	Compared *compared `json:"compared,omitempty"`
 }
 
 const (
@@ -211,7 +220,7 @@ func (a *app) tryTold(ctx context.Context, e strategies.Entry, o order, told fun
 		return nil, err
 	}
 	v.Took, v.output, v.tallies, v.Files, v.explored = end.took, end.output, end.tallies, end.Files, end.Explored
-	v.Token, v.noToken = end.Token, end.NoToken
+	v.Token, v.noToken, v.compared = end.Token, end.NoToken, end.Compared
 	if end.stopped {
 		v.Unfinished = true
 		return v, nil
@@ -243,7 +252,7 @@ func (a *app) tryTold(ctx context.Context, e strategies.Entry, o order, told fun
 	switch o.Work {
 	case workCampaign:
 		return v, a.keep(v, end)
-	case workExplore:
+	case workExplore, workOutcomes:
 		return v, nil
 	}
 	// The round that went wrong is the one after the last that was reported,
@@ -283,18 +292,27 @@ func (a *app) childVerb() *cobra.Command {
 		if err := dec.Decode(&o); err != nil {
 			return refuse(usage("", "order %q: %v", args[0], err))
 		}
-		e, err := a.ordered(o.Strategy)
-		if err != nil {
-			return refuse(err)
+		names := o.Strategies
+		if names == nil {
+			names = []string{o.Strategy}
 		}
+		var entries []strategies.Entry
+		for _, name := range names {
+			e, err := a.ordered(name)
+			if err != nil {
+				return refuse(err)
+			}
+			entries = append(entries, e)
+		}
+		e := entries[0]
 		switch o.Work {
 		case workStress, workCampaign:
-		case workExplore:
+		case workExplore, workOutcomes:
 			if err := o.fits(); err != nil {
 				return refuse(usage("", "%v", err))
 			}
 		default:
-			return refuse(usage("", "work %q: want %s, %s or %s", o.Work, workStress, workCampaign, workExplore))
+			return refuse(usage("", "work %q: want %s, %s, %s or %s", o.Work, workStress, workCampaign, workExplore, workOutcomes))
 		}
 		watchParent()
 		switch o.Work {
@@ -309,7 +327,10 @@ func (a *app) childVerb() *cobra.Command {
 			if err := exploring(cmd.Context(), a.stdout, e, &o); err != nil {
 				return refuse(err)
 			}
-			return nil
+		case workOutcomes:
+			if err := comparing(cmd.Context(), a.stdout, entries, &o); err != nil {
+				return refuse(err)
+			}
 		}
 		return nil
 	}

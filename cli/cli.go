@@ -151,6 +151,7 @@ ok; 2 bad usage; 130 interrupted by a signal (what was measured is written, mark
 			"check --budget 5m                which are right? longer than compare tries",
 			"stress --budget 1m pcpu          is pcpu right under load?",
 			"explore --schedules 100000       interleavings one by one, and what fails replays",
+			"outcomes                         can the strategies be told from each other?",
 			"run SCRIPT --strategy pcpu       one script of concurrent operations, as lanes",
 			"history FILE...                  does the specification allow what was recorded?",
 			"list                             names of strategies and workloads"),
@@ -195,7 +196,7 @@ ok; 2 bad usage; 130 interrupted by a signal (what was measured is written, mark
 	root.SetFlagErrorFunc(flagError)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	root.AddCommand(a.compareVerb(), a.checkVerb(), a.benchVerb(), a.stressVerb(), a.exploreVerb(), a.runVerb(), a.replayVerb(), a.historyVerb(), a.listVerb(), a.childVerb())
+	root.AddCommand(a.compareVerb(), a.checkVerb(), a.benchVerb(), a.stressVerb(), a.exploreVerb(), a.outcomesVerb(), a.runVerb(), a.replayVerb(), a.historyVerb(), a.listVerb(), a.childVerb())
 	return root
 }
 

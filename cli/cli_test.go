@@ -118,7 +118,7 @@ func TestBadUsage(t *testing.T) {
 		args string
 		says []string
 	}{
-		{"compar", []string{`unknown verb "compar"`, "did you mean compare?", "valid: bench, check, compare, explore, history, list, replay, run, stress"}},
+		{"compar", []string{`unknown verb "compar"`, "did you mean compare?", "valid: bench, check, compare, explore, history, list, outcomes, replay, run, stress"}},
 		{"help compar", []string{`unknown verb "compar"`}},
 		{"--strategies x", []string{`unknown flag "--strategies"`}},
 		{"compare -x", []string{`unknown flag "-x"`, "--budget"}},

@@ -53,7 +53,7 @@ func (o *order) fits() error {
 // exploration returns what explores a script, or drawn ones, under a strategy.
 func (o *order) exploration(e strategies.Entry, s *script.Script) fuzz.Exploration {
 	x := fuzz.Exploration{
-		Options: fuzz.Options{New: e.New, Strategy: e.Name, Choices: script.Choices{Placement: o.Placement, Spurious: o.Spurious}},
+		Options: fuzz.Options{New: e.New, Strategy: e.Name},
 		Workers: o.Workers,
 		Most:    o.Schedules,
 		Scheduler: func(i int) sched.Scheduler {
@@ -166,6 +166,11 @@ func saved(r, small *fuzz.Report, o fuzz.Options, folder string) (files []string
 		reports = append(reports, r)
 	}
 	for _, r := range reports {
+		// Its turns are moved by no edit elsewhere. Where they do not say it all the
+		// decisions do, as long as nothing is edited.
+		if turning, err := r.Turning(o); err == nil {
+			r = turning
+		}
 		name, err := r.Save(folder)
 		if err != nil {
 			return nil, fmt.Errorf("--out: the script cannot be saved: %w", err)

@@ -32,6 +32,7 @@ type verdict struct {
 
 	order    order
 	explored *explored // of an exploration
+	compared *compared // of a comparison of outcomes
 	Token    string    `json:"token,omitempty"` // of the kept scenario that it was found in: what replay takes instead of a file
 
 	noToken string // why there is none

@@ -117,3 +117,12 @@ func TestControl(t *testing.T) {
 		})
 	}
 }
+
+func brokenNamed(t *testing.T, name string) broken.Fault {
+	t.Helper()
+	i := slices.IndexFunc(broken.All, func(f broken.Fault) bool { return f.Name == name })
+	if i < 0 {
+		t.Fatalf("no planted fault is named %s", name)
+	}
+	return broken.All[i]
+}

@@ -3,6 +3,7 @@ package fuzz
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -31,6 +32,10 @@ type Exploration struct {
 	Most    int // executions in all, if it is not 0: the last script has what is left
 	Workers int // how many are explored side by side; 1 if it is 0
 
+	// Keep has for each outcome of script 0 the schedule kept with which it came
+	// first.
+	Keep bool
+
 	// Progress, if not nil, is told after each script how far it is, and during a
 	// long one now and then. The calls come one at a time, from the workers, and
 	// hold them up.
@@ -50,6 +55,10 @@ type Explored struct {
 	// them: what every call answered, and who is asleep at the end. So many of
 	// them came Once; see [Explored.Unseen].
 	Outcomes, Once int
+
+	// Kept has the outcomes of script 0 by a number that is the same under all
+	// strategies, if they are to be kept.
+	Kept map[uint64]Kept
 
 	// Pairs is how many different pairs of points were seen, and Covered, at the
 	// end, which: in the first few hundred executions, and in some of the others.
@@ -93,6 +102,7 @@ func (e Exploration) Explore(ctx context.Context) Explored {
 		w.out.Complete = false
 	}
 	w.out.Covered = w.covered.pairs(&w.names)
+	w.out.Kept = w.same.kept()
 	return w.out
 }
 
@@ -183,7 +193,14 @@ func (w *explorers) explore(ctx context.Context, p *part, at workplace) {
 		r := at.lab.run(s)
 		one.Executions++
 		one.Operations += len(r.History)
-		p.outcomes = append(p.outcomes, outcome(r.History))
+		x := outcome(r.History)
+		p.outcomes = append(p.outcomes, x)
+		if w.Keep && s == w.first && p.kept[x] == nil && !w.known(x) {
+			if p.kept == nil {
+				p.kept = map[uint64][]int{}
+			}
+			p.kept[x] = append([]int{}, recorded.Schedule...)
+		}
 		if r.Linear != nil && r.Linear.Searched > 0 {
 			one.Searched++
 		}
@@ -196,7 +213,7 @@ func (w *explorers) explore(ctx context.Context, p *part, at workplace) {
 				other := *r
 				r = &other
 				r.History, r.Finding = detached(r.History), f
-				r.schedule(&sched.Recorded{Schedule: decisions}, &w.Options)
+				r.schedule(&sched.Recorded{Schedule: decisions})
 			}
 		}
 		if r.Finding != nil {
@@ -207,6 +224,14 @@ func (w *explorers) explore(ctx context.Context, p *part, at workplace) {
 			w.so(p)
 		}
 	}
+}
+
+// known reports whether an outcome has come in the scripts before the one whose turn
+// it is.
+func (w *explorers) known(outcome uint64) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.same.seen[outcome] > 0
 }
 
 // so adds what is known of a script that has not ended, if it is its turn and its
@@ -271,6 +296,15 @@ func (w *explorers) add(p *part) {
 		for _, x := range p.outcomes {
 			w.same.add(x)
 		}
+		for x, schedule := range p.kept {
+			if w.same.schedules == nil {
+				w.same.schedules = map[uint64][]int{}
+			}
+			if w.same.schedules[x] == nil {
+				w.same.schedules[x] = schedule
+			}
+		}
+		clear(p.kept)
 		o.Outcomes, o.Once = len(w.same.seen), w.same.once
 	} else {
 		all, once := tally(p.outcomes)
@@ -293,10 +327,16 @@ func (w *explorers) tell() {
 var ErrMisfit = errors.New("the schedule does not fit")
 
 // Replay carries a script out as its schedule says, under the strategy of the
-// options. The error is [ErrMisfit], and says at which decision; what was carried
+// options. The error is [ErrMisfit], and says at which decision or turn; what was carried
 // out all the same is in the report.
 func Replay(s *script.Script, o Options) (*Report, error) {
-	o.Choices = s.Schedule.Choices
+	if turns := s.Schedule.Turns; turns != nil && s.Schedule.Decisions == nil {
+		way, err := parseTurns(turns)
+		if err != nil {
+			return &Report{Script: s, Strategy: o.Strategy}, fmt.Errorf("%w: %w", ErrMisfit, err)
+		}
+		return take(s, way, o)
+	}
 	t := &replaying{Replay: sched.NewReplay(s.Schedule.Decisions)}
 	recorded := &sched.Recorded{Scheduler: t}
 	recorded.Begin()

@@ -1,7 +1,9 @@
 package fuzz_test
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"github.com/kqlab/kqlab/fuzz"
 	"github.com/kqlab/kqlab/fuzz/script"
@@ -9,24 +11,64 @@ import (
 	"github.com/kqlab/kqlab/strategies"
 )
 
-// Executions of the scenario standard, explored and checked.
-func BenchmarkExplore(b *testing.B) {
+// standard is an exploration of n executions of the scenario standard, in parts.
+func standard(tb testing.TB, e strategies.Entry, scheduler string, n, parts int) fuzz.Exploration {
+	tb.Helper()
 	s, err := fuzz.Scenario("standard")
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
+	return fuzz.Exploration{
+		Options: fuzz.Options{New: e.New, Strategy: e.Name},
+		Script:  func(int) *script.Script { return s }, Scripts: parts, Each: (n + parts - 1) / parts, Most: n,
+		Scheduler: func(i int) sched.Scheduler {
+			by, err := sched.New(scheduler, uint64(i))
+			if err != nil {
+				tb.Error(err)
+			}
+			return by
+		},
+	}
+}
+
+func explored(b *testing.B, x fuzz.Exploration, workers, executions int) time.Duration {
+	x.Workers = workers
+	begin := time.Now()
+	if got := x.Explore(context.Background()); got.Failure != nil || got.Executions != executions {
+		b.Fatalf("%d executions, want %d; %v", got.Executions, executions, got.Failure)
+	}
+	return time.Since(begin)
+}
+
+// Executions of the scenario standard, explored, recorded and held against the
+// specification, by one worker.
+func BenchmarkExplore(b *testing.B) {
+	for _, e := range strategies.All {
+		for _, scheduler := range []string{"random", "pct:3"} {
+			b.Run(e.Name+"/"+scheduler, func(b *testing.B) {
+				b.ReportAllocs()
+				explored(b, standard(b, e, scheduler, b.N, 1), 1, b.N)
+				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "executions/s")
+			})
+		}
+	}
+}
+
+// How many times the executions a second of one worker two make. The two are
+// measured by turns, so that whatever else the computer does slows both.
+func BenchmarkTwoWorkers(b *testing.B) {
 	for _, e := range strategies.All {
 		b.Run(e.Name, func(b *testing.B) {
-			x := fuzz.Exploration{
-				Options: fuzz.Options{New: e.New, Strategy: e.Name},
-				Script:  func(int) *script.Script { return s }, Scripts: 1, Each: b.N,
-				Scheduler: func(int) sched.Scheduler { return sched.NewRandom(1) },
+			const turns, parts = 10, 8
+			var took [3]time.Duration
+			n := max(b.N/turns, parts)
+			for range turns {
+				for workers := 1; workers <= 2; workers++ {
+					took[workers] += explored(b, standard(b, e, "random", n, parts), workers, n)
+				}
 			}
-			b.ReportAllocs()
-			if got := x.Explore(b.Context()); got.Failure != nil {
-				b.Fatal(got.Failure.Text())
-			}
-			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "executions/s")
+			b.ReportMetric(float64(took[1])/float64(took[2]), "times")
+			b.ReportMetric(0, "ns/op")
 		})
 	}
 }

@@ -12,6 +12,26 @@ import (
 type outcomes struct {
 	seen map[uint64]uint32
 	once int // those that were seen once
+
+	schedules map[uint64][]int // of those that are kept
+}
+
+// Kept is an outcome: what the users of a script saw of some executions.
+type Kept struct {
+	Executions int
+	Schedule   []int // of the first: see [Replay]
+}
+
+// kept returns the outcomes whose schedules are kept, nil if there are none.
+func (o *outcomes) kept() map[uint64]Kept {
+	if o.schedules == nil {
+		return nil
+	}
+	all := map[uint64]Kept{}
+	for x, schedule := range o.schedules {
+		all[x] = Kept{int(o.seen[x]), schedule}
+	}
+	return all
 }
 
 // add counts an outcome.

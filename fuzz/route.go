@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/kqlab/kqlab/fuzz/script"
 	"github.com/kqlab/kqlab/model/machine/sched"
 )
 
@@ -21,9 +22,6 @@ type turn struct {
 	choice int
 }
 
-// usualRoute is the text of a route without a turn.
-const usualRoute = "usual"
-
 // String is the form of routes in tokens:
 //
 //	1@2.1.unlock.kq-token.3,clock@1.2.asleep.kevent,=1@2.1.choose
@@ -33,13 +31,18 @@ const usualRoute = "usual"
 // chosen where thread 2 has something open for the first time in its operation 1.
 func (r route) String() string {
 	if len(r) == 0 {
-		return usualRoute
+		return script.Usual
 	}
-	var words []string
+	return strings.Join(r.words(), ",")
+}
+
+// words are the turns as text, and not nil.
+func (r route) words() []string {
+	words := []string{}
 	for _, t := range r {
 		words = append(words, t.String())
 	}
-	return strings.Join(words, ",")
+	return words
 }
 
 func (t turn) String() string {
@@ -51,10 +54,15 @@ func (t turn) String() string {
 
 // parseRoute reads what String has written.
 func parseRoute(text string) (r route, err error) {
-	if text == usualRoute {
+	if text == script.Usual {
 		return nil, nil
 	}
-	for i, word := range strings.Split(text, ",") {
+	return parseTurns(strings.Split(text, ","))
+}
+
+// parseTurns reads turns.
+func parseTurns(words []string) (r route, err error) {
+	for i, word := range words {
 		t, err := parseTurn(word)
 		if err != nil {
 			return nil, fmt.Errorf("turn %d: %w", i+1, err)
@@ -77,9 +85,9 @@ func parseTurn(text string) (t turn, err error) {
 		return t, fmt.Errorf("%q: want = and a number at the point %s, and a thread elsewhere", text, pointChoose)
 	}
 	if choice {
-		n, err := strconv.ParseUint(value, 10, 8)
-		if t.choice = int(n); err != nil || n == 0 || strconv.Itoa(t.choice) != value {
-			return t, fmt.Errorf("choice %q: want = and a number from 1 to 255", to)
+		n, err := strconv.ParseUint(value, 10, 31)
+		if t.choice = int(n); err != nil || n == 0 || n > script.MaxChoice || strconv.Itoa(t.choice) != value {
+			return t, fmt.Errorf("choice %q: want = and a number from 1 to %d", to, script.MaxChoice)
 		}
 		return t, nil
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode"
 
@@ -20,45 +19,13 @@ const MaxToken = 200
 // pass on: strategy:scenario:schedule. The schedule is the turns that the execution takes,
 // each at a place named after what is done there, and no step has a number: so a token
 // goes on to mean the same interleaving when the code around it is changed.
-//
-// What is left to a scheduler besides who goes on stands behind the scenario, as in
-// standard+drawn+spurious2: see [script.Choices].
 type Token struct {
 	Strategy, Scenario string
-	script.Choices
-	route route
+	route              route
 }
 
 // String returns the token as text.
-func (t Token) String() string {
-	scenario := t.Scenario
-	if t.Placement {
-		scenario += "+" + tokenDrawn
-	}
-	if t.Spurious > 0 {
-		scenario += fmt.Sprint("+", tokenSpurious, t.Spurious)
-	}
-	return t.Strategy + ":" + scenario + ":" + t.route.String()
-}
-
-// The words of choices in a token.
-const tokenDrawn, tokenSpurious = "drawn", "spurious"
-
-// readChoices reads what stands behind a scenario.
-func readChoices(words []string) (c script.Choices, err error) {
-	for _, w := range words {
-		n, e := strconv.ParseUint(strings.TrimPrefix(w, tokenSpurious), 10, 31)
-		switch {
-		case w == tokenDrawn && c == script.Choices{}:
-			c.Placement = true
-		case strings.HasPrefix(w, tokenSpurious) && e == nil && n >= 1 && n <= script.MaxSpurious && c.Spurious == 0 && w == fmt.Sprint(tokenSpurious, n):
-			c.Spurious = int(n)
-		default:
-			return c, fmt.Errorf("%q behind a scenario: want %s, and %s with a number from 1 to %d, in this order", w, tokenDrawn, tokenSpurious, script.MaxSpurious)
-		}
-	}
-	return c, nil
-}
+func (t Token) String() string { return t.Strategy + ":" + t.Scenario + ":" + t.route.String() }
 
 // LooksLikeToken reports whether text is meant to be a token, and not a file.
 func LooksLikeToken(text string) bool { return strings.Count(text, ":") == 2 }
@@ -76,8 +43,7 @@ func ParseToken(text string) (Token, error) {
 	if len(words) != 3 {
 		return Token{}, fmt.Errorf("%q: want strategy:scenario:schedule", text)
 	}
-	scenario := strings.Split(words[1], "+")
-	t := Token{Strategy: words[0], Scenario: scenario[0]}
+	t := Token{Strategy: words[0], Scenario: words[1]}
 	if t.Strategy == "" {
 		return t, fmt.Errorf("%q: want the name of a strategy before the first colon", text)
 	}
@@ -85,9 +51,6 @@ func ParseToken(text string) (Token, error) {
 		return t, fmt.Errorf("scenario %q: want one of %s", t.Scenario, strings.Join(Scenarios(), ", "))
 	}
 	var err error
-	if t.Choices, err = readChoices(scenario[1:]); err != nil {
-		return t, err
-	}
 	t.route, err = parseRoute(words[2])
 	return t, err
 }
@@ -100,17 +63,62 @@ func (t Token) Replay(o Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.Choices = t.Choices
-	traveller := travel(t.route)
+	return take(s, t.route, o)
+}
+
+// take carries a script out on a route.
+func take(s *script.Script, r route, o Options) (*Report, error) {
+	traveller := travel(r)
 	o.onlookers = append(slices.Clone(o.onlookers), traveller)
 	recorded := &sched.Recorded{Scheduler: traveller}
 	recorded.Begin()
 	o.Scheduler = recorded
-	r := Run(s, o)
+	report := Run(s, o)
 	if err := traveller.fits(); err != nil {
-		return r, fmt.Errorf("%w: %w", ErrMisfit, err)
+		return report, fmt.Errorf("%w: %w", ErrMisfit, err)
 	}
-	return r, nil
+	return report, nil
+}
+
+// routeOf returns the route of an execution that failed.
+func routeOf(r *Report, o Options) (route, error) {
+	s := *r.Script
+	s.Schedule = nil
+	replay := sched.NewReplay(r.Script.Schedule.Decisions)
+	note := &traveller{Scheduler: replay}
+	note.Begin()
+	o.Scheduler, o.onlookers = note, append(slices.Clone(o.onlookers), note)
+	Run(&s, o)
+	if replay.Misfit() != 0 || replay.Left() != 0 {
+		return nil, ErrMisfit
+	}
+	return note.noted, nil
+}
+
+// Turning returns the report of an execution that failed with the schedule of its script as
+// turns beside decisions, so that what is saved of it outlives edits of the code around. If
+// the execution cannot be made from its turns, which would be a mistake in how they are
+// named, the error says so.
+func (r *Report) Turning(o Options) (*Report, error) {
+	way, err := routeOf(r, o)
+	if err != nil {
+		return nil, err
+	}
+	again, err := take(r.Script, way, o)
+	if err == nil && (again.Finding == nil || !slices.Equal(again.Script.Schedule.Decisions, r.Script.Schedule.Decisions)) {
+		err = fmt.Errorf("%w: as turns it is another execution: %v", ErrMisfit, way)
+	}
+	if err != nil {
+		return nil, err
+	}
+	turning, s, schedule := *r, *r.Script, *r.Script.Schedule
+	schedule.Turns = way.words()
+	s.Schedule = &schedule
+	turning.Script = &s
+	if _, err := script.Parse("turns", s.String()); err != nil {
+		return nil, err // it is too long
+	}
+	return &turning, nil
 }
 
 // TokenOf returns the token of an execution that failed, of a kept scenario. The error
@@ -127,16 +135,11 @@ func TokenOf(r *Report, scenario string, o Options) (Token, error) {
 	if s.Schedule = nil; r.Script.Schedule == nil || s.String() != kept.String() {
 		return none("it is no execution of the scenario %s as that is kept", scenario)
 	}
-	replay := sched.NewReplay(r.Script.Schedule.Decisions)
-	note := &traveller{Scheduler: replay}
-	note.Begin()
-	o.Choices = r.Script.Schedule.Choices
-	o.Scheduler, o.onlookers = note, append(slices.Clone(o.onlookers), note)
-	Run(kept, o)
-	if replay.Misfit() != 0 || replay.Left() != 0 {
-		return none("%w", ErrMisfit)
+	way, err := routeOf(r, o)
+	if err != nil {
+		return none("%w", err)
 	}
-	t := Token{Strategy: r.Strategy, Scenario: scenario, Choices: o.Choices, route: note.noted}
+	t := Token{Strategy: r.Strategy, Scenario: scenario, route: way}
 	if n := len(t.String()); n > MaxToken {
 		return none("it would have %d characters, for %s, and may have %d", n, plural(len(t.route), "turn"), MaxToken)
 	}
@@ -144,7 +147,6 @@ func TokenOf(r *Report, scenario string, o Options) (Token, error) {
 	if err != nil {
 		return none("%w", err)
 	}
-	o.onlookers = o.onlookers[:len(o.onlookers)-1]
 	again, err := back.Replay(o)
 	switch {
 	case err != nil:

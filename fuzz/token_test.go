@@ -124,6 +124,19 @@ func TestShortToken(t *testing.T) {
 	} {
 		t.Run(tt.strategy+" "+tt.scenario, func(t *testing.T) {
 			r, o := failing(t, tt.strategy, tt.scenario)
+			turning, err := r.Turning(o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := script.Parse("turning", turning.Text())
+			if err != nil || s.Schedule.Turns == nil || s.Schedule.Decisions != nil {
+				t.Fatalf("%v of\n%s", err, turning.Text())
+			}
+			if again, err := fuzz.Replay(s, o); err != nil {
+				t.Errorf("from its turns: %v", err)
+			} else {
+				same(t, r, again)
+			}
 			token, err := fuzz.ShortToken(t.Context(), r, tt.scenario, o, 3000)
 			if err != nil {
 				t.Fatal(err)
@@ -159,6 +172,22 @@ func failing(t *testing.T, strategy, scenario string) (*fuzz.Report, fuzz.Option
 	return r, o
 }
 
+// A file with turns that do not fit, or are none, is refused as a token is.
+func TestTurnsWrong(t *testing.T) {
+	s, err := fuzz.Scenario("standard")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for turn, says := range map[string]string{
+		"1@2": `does not fit: turn 1: place "2"`, "9@start": "turn 1, 9@start: at the start 9 cannot go on, but 1, 2, 3", "1@2.9.unlock.mplock": "never came so far",
+	} {
+		s.Schedule = &script.Schedule{Strategy: "giant", Turns: []string{turn}}
+		if _, err := fuzz.Replay(s, optionsOf(t, "giant")); !errors.Is(err, fuzz.ErrMisfit) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v, want %q", turn, err, says)
+		}
+	}
+}
+
 // Where there can be no token, it is said why.
 func TestNoToken(t *testing.T) {
 	r, o := failing(t, "deliver-dropped-when-busy", "standard")
@@ -186,10 +215,6 @@ func TestTokenWrong(t *testing.T) {
 		{"giant:standard:usual:usual", `want strategy:scenario:schedule`},
 		{":standard:usual", "want the name of a strategy"},
 		{"giant:standart:usual", `scenario "standart": want one of added-by-two`},
-		{"giant:standard+home:usual", `"home" behind a scenario: want drawn, and spurious with a number from 1 to 100`},
-		{"giant:standard+drawn+drawn:usual", `"drawn" behind a scenario`},
-		{"giant:standard+spurious0:usual", `"spurious0" behind a scenario`},
-		{"giant:standard+spurious2+drawn:usual", `"drawn" behind a scenario`},
 		{ok, "turn 1: \"\": want who goes on, @ and a place"},
 		{ok + "usual,usual", `turn 1: "usual"`},
 		{ok + "1@start,", "turn 2"},

@@ -11,14 +11,12 @@ import (
 type tour struct {
 	sched.Scheduler // who decides; if nil, plan does, and elsewhere the usual way is taken
 	plan            []detour
-	planned         bool // choices are made by the plan, whoever decides
 
 	made        []detour
 	preemptions int
 
 	steps []int // by thread, made so far
 	here  milestone
-	nth   int // choices made here
 }
 
 // A milestone is behind so many steps of the thread that ran last.
@@ -30,11 +28,10 @@ type tour struct {
 type milestone struct{ thread, step int }
 
 // A detour is a decision against the usual one: at that milestone, another thread went
-// on, or something else was chosen than 0.
+// on.
 type detour struct {
 	milestone
-	nth int // the how manieth choice there, from 1; 0 if it is about threads
-	to  int
+	to int
 }
 
 // usual is what is decided where nothing speaks against it: nobody is preempted,
@@ -52,7 +49,6 @@ func usual(can []int, current int) int {
 // Begin implements [sched.Scheduler].
 func (t *tour) Begin() bool {
 	t.made, t.preemptions, t.here = nil, 0, milestone{}
-	t.nth = 0
 	clear(t.steps)
 	return t.Scheduler == nil || t.Scheduler.Begin()
 }
@@ -63,13 +59,13 @@ func (t *tour) Next(can []int, current int, v sched.View) int {
 	i := straight
 	if t.Scheduler != nil {
 		i = t.Scheduler.Next(can, current, v)
-	} else if p := slices.IndexFunc(t.plan, func(d detour) bool { return d.milestone == t.here && d.nth == 0 }); p >= 0 {
+	} else if p := slices.IndexFunc(t.plan, func(d detour) bool { return d.milestone == t.here }); p >= 0 {
 		if there := slices.Index(can, t.plan[p].to); there >= 0 {
 			i = there
 		}
 	}
 	if i != straight {
-		t.made = append(t.made, detour{t.here, 0, can[i]})
+		t.made = append(t.made, detour{t.here, can[i]})
 		if straight == current {
 			t.preemptions++
 		}
@@ -101,20 +97,13 @@ func (t *tour) step(thread int) {
 		t.steps = append(t.steps, 0)
 	}
 	t.steps[thread]++
-	t.here, t.nth = milestone{thread, t.steps[thread]}, 0
+	t.here = milestone{thread, t.steps[thread]}
 }
 
 // Choose implements [sched.Scheduler].
 func (t *tour) Choose(n int) int {
-	t.nth++
-	i := 0
-	if t.Scheduler != nil && !t.planned {
-		i = t.Scheduler.Choose(n)
-	} else if p := slices.IndexFunc(t.plan, func(d detour) bool { return d.milestone == t.here && d.nth == t.nth }); p >= 0 {
-		i = min(t.plan[p].to, n-1)
+	if t.Scheduler != nil {
+		return t.Scheduler.Choose(n)
 	}
-	if i != 0 {
-		t.made = append(t.made, detour{t.here, t.nth, i})
-	}
-	return i
+	return 0
 }

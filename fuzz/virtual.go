@@ -75,7 +75,7 @@ func (l *lab) run(s *script.Script) *Report {
 	found := *report
 	found.History = detached(found.History)
 	if kept, ok := l.o.Scheduler.(*sched.Recorded); ok {
-		found.schedule(kept, &l.o)
+		found.schedule(kept)
 	}
 	l.close()
 	return &found
@@ -110,10 +110,6 @@ func newVirtual(o Options) *run {
 		s = r.tracer
 	}
 	r.m = machine.Virtual(script.MaxCPU+1, s)
-	if o.Placement {
-		r.m.DrawPlacement()
-	}
-	r.m.AllowSpurious(o.Spurious)
 	r.boot()
 	return r
 }
@@ -167,9 +163,9 @@ func planOf(s *script.Script) (p plan) {
 }
 
 // schedule makes the decisions of an execution a part of its script.
-func (r *Report) schedule(kept *sched.Recorded, o *Options) {
+func (r *Report) schedule(kept *sched.Recorded) {
 	s := *r.Script
-	s.Schedule = &script.Schedule{Strategy: r.Strategy, Choices: o.Choices, Decisions: slices.Clone(kept.Schedule)}
+	s.Schedule = &script.Schedule{Strategy: r.Strategy, Decisions: slices.Clone(kept.Schedule)}
 	r.Script = &s
 }
 

@@ -98,7 +98,7 @@ type Checker struct {
 // Check is the function of that name. The report is good until the next call.
 func (c *Checker) Check(h History, o Options) *Report {
 	begin := time.Now()
-	if c.replay.explains(h, o.Weak) {
+	if c.replay.explains(h, o.Weak, 0) {
 		c.report = Report{history: h, weak: o.Weak, Replayed: true, Took: time.Since(begin)}
 		return &c.report
 	}

@@ -4,4 +4,4 @@ package linearizability
 const RaceEnabled = raceEnabled
 
 // Replayed says whether the commit points of a history explain it.
-func Replayed(h History, weak bool) bool { return new(replay).explains(h, weak) }
+func Replayed(h History, weak bool) bool { return new(replay).explains(h, weak, 0) }

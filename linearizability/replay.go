@@ -22,6 +22,7 @@ import (
 type replay struct {
 	h       History
 	weak    bool
+	denied  uint // freedoms that there are not, a bit each
 	s       spec.State
 	calls   []call
 	moments []moment
@@ -68,13 +69,17 @@ type call struct {
 	sure     []spec.Ref
 }
 
-// explains reports whether the commit points of a history explain it.
-func (r *replay) explains(h History, weak bool) bool {
-	r.h, r.weak = h, weak
+// explains reports whether the commit points of a history explain it, without the
+// freedoms that are denied.
+func (r *replay) explains(h History, weak bool, denied uint) bool {
+	r.h, r.weak, r.denied = h, weak, denied
 	ok := r.order() && r.run()
 	r.h = nil
 	return ok
 }
+
+// free reports whether there is a freedom.
+func (r *replay) free(f Freedom) bool { return r.denied&(1<<f) == 0 }
 
 // order lists the moments. A history without commit points has none to order.
 func (r *replay) order() bool {
@@ -127,7 +132,14 @@ func (r *replay) sort() {
 
 // run takes the steps in order.
 func (r *replay) run() bool {
-	r.s.Reset(spec.AnyOrder | spec.LateNews)
+	open := spec.Freedom(0)
+	if r.free(AnyOrder) {
+		open |= spec.AnyOrder
+	}
+	if r.free(LateNews) {
+		open |= spec.LateNews
+	}
+	r.s.Reset(open)
 	r.active, r.watch = r.active[:0], r.watch[:0]
 	if n := len(r.h); n > cap(r.calls) {
 		r.calls = make([]call, n)

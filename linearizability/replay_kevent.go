@@ -66,11 +66,11 @@ func (r *replay) apply(n int32, c *call, rec *Record) bool {
 	errno := c.errno
 	switch {
 	case errno != 0:
-	case r.s.MayRefuse(c.found) && (said(syscall.EBADF) || last && res.Errno == syscall.EBADF):
+	case r.free(HalfEnded) && r.s.MayRefuse(c.found) && (said(syscall.EBADF) || last && res.Errno == syscall.EBADF):
 		errno = syscall.EBADF
-	case r.others(n) && r.s.MayLoop(c.queue, c.found) && (said(syscall.ELOOP) || last && res.Errno == syscall.ELOOP):
+	case r.free(MayLoop) && r.others(n) && r.s.MayLoop(c.queue, c.found) && (said(syscall.ELOOP) || last && res.Errno == syscall.ELOOP):
 		errno = syscall.ELOOP
-	case r.s.Closed(c.queue) && r.closing(c.queue) && !said(syscall.EBADF) && !(last && res.Errno == syscall.EBADF):
+	case r.free(HalfClosed) && r.s.Closed(c.queue) && r.closing(c.queue) && !said(syscall.EBADF) && !(last && res.Errno == syscall.EBADF):
 		errno = r.s.HalfClosed(c.queue, c.found, kev)
 	default:
 		errno = r.s.ChangeOf(c.queue, c.found, kev)
@@ -145,11 +145,11 @@ func (r *replay) take(n int32, c *call, rec *Record) bool {
 	c.taken++
 	late := false
 	if inner, ok := r.s.Watched(c.queue, kev); ok {
-		if !c.counting || inner != c.inner || !r.s.AnyCount(inner, kev.Data, c.sure, c.most, c.quiet) {
+		if !c.counting || inner != c.inner || !r.s.AnyCount(inner, kev.Data, c.sure, c.most, c.quiet || !r.free(AnyCount)) {
 			return false
 		}
 		c.counting = false
-		late = r.others(n)
+		late = r.free(LateNews) && r.others(n)
 	}
 	if !r.s.Retrieve(c.queue, kev, late) {
 		return false
@@ -171,7 +171,7 @@ func (r *replay) missed(c *call, rec *Record) bool {
 		watches := r.s.Watches(ref)
 		for i := range r.h {
 			o := &r.h[i]
-			if mayClaim(o, rec) && r.calls[i].queue == c.queue || watches && mayOweVisit(o, rec) {
+			if r.free(ClaimedMeanwhile) && mayClaim(o, rec) && r.calls[i].queue == c.queue || r.free(MayOweVisit) && watches && mayOweVisit(o, rec) {
 				return false
 			}
 		}
@@ -205,7 +205,7 @@ func (r *replay) answers(c *call, rec *Record) bool {
 		return false
 	}
 	for i, kev := range res.Events {
-		if slices.ContainsFunc(res.Events[:i], key{ident: kev.Ident, filter: kev.Filter}.is) && !r.h.twoLives(rec, kev) {
+		if slices.ContainsFunc(res.Events[:i], key{ident: kev.Ident, filter: kev.Filter}.is) && !(r.free(TwoLives) && r.h.twoLives(rec, kev)) {
 			return false
 		}
 	}

@@ -153,19 +153,13 @@ func (p *parser) schedule(line string, at int, words []string) error {
 		return p.wrong(at, "a schedule before any thread: want it at the end of the script")
 	}
 	name, ok := "", false
-	if len(words) > 1 {
+	if len(words) == 2 {
 		name, ok = strings.CutPrefix(words[1], "strategy=")
 	}
 	if !ok || name == "" {
-		return p.wrong(at+len(words[0]), "%q: want strategy= and a name", strings.Join(words[1:], " "))
+		return p.wrong(at+len(words[0]), "%q: want strategy= and a name, and no more", strings.Join(words[1:], " "))
 	}
-	s := &Schedule{Strategy: name}
-	for _, w := range words[2:] {
-		if !s.read(w) {
-			return p.wrong(strings.LastIndex(line, w), "%q: want %s, or %s and a number from 1 to %d, each once", w, drawnPlacement, spurious, MaxSpurious)
-		}
-	}
-	p.s.Schedule = s
+	p.s.Schedule = &Schedule{Strategy: name}
 	return nil
 }
 
@@ -175,6 +169,22 @@ func (p *parser) decisions(line string) error {
 	for _, w := range strings.Fields(line) {
 		at := len(line) - len(rest) + strings.Index(rest, w)
 		rest = line[at+len(w):]
+		c := p.s.Schedule
+		if w == Usual || strings.Contains(w, "@") {
+			if c.Decisions != nil || w == Usual && c.Turns != nil || len(c.Turns) == 0 && c.Turns != nil {
+				return p.wrong(at, "turn %q: want turns alone, or %s alone, or decisions alone", w, Usual)
+			}
+			if c.Turns == nil {
+				c.Turns = []string{}
+			}
+			if w != Usual {
+				c.Turns = append(c.Turns, w)
+			}
+			continue
+		}
+		if c.Turns != nil {
+			return p.wrong(at, "decision %q: want no decisions beside turns", w)
+		}
 		n, err := strconv.ParseUint(w, 10, 31)
 		if err != nil || n > MaxChoice {
 			return p.wrong(at, "decision %q: want a number from 0 to %d", w, MaxChoice)

@@ -32,13 +32,13 @@
 // would ever come to rest.
 //
 // A script may end with the schedule of one execution on a virtual machine, as the
-// numbers of the decisions taken:
+// turns that it takes off the usual way, or as the numbers of all decisions:
+//
+//	schedule strategy=pcpu
+//	  1@2.1.unlock.kq-token.3 clock@1.2.asleep.kevent
 //
 //	schedule strategy=pcpu
 //	  0 2 1 1 0 2
-//
-// If more was left to the scheduler than who goes on, the first line says so:
-// placement=drawn, and spurious=2 for two wakeups; see [Choices].
 //
 // How long a finite wait is, and whatever else an operation leaves open, is
 // drawn from the seed.
@@ -47,7 +47,6 @@ package script
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/kqlab/kqlab/model/event"
@@ -87,53 +86,17 @@ type Script struct {
 // wherever several things were possible, from the moment at which the threads
 // began.
 type Schedule struct {
-	Strategy string
-	Choices
+	Strategy  string
 	Decisions []int
+
+	// Turns are those that an execution takes off the usual way, each at a place that
+	// an edit elsewhere does not move; package fuzz knows what the words mean. If they
+	// are not nil they are what is written.
+	Turns []string
 }
 
-// Choices are what a scheduler decides of an execution besides who goes on. The zero
-// value is nothing.
-type Choices struct {
-	// Placement says that it chooses the CPU of each object: see
-	// [machine.Machine.DrawPlacement].
-	Placement bool
-
-	// Spurious is how many sleeps at most may end with no wakeup, from the moment at
-	// which the threads begin: see [machine.Machine.AllowSpurious].
-	Spurious int
-}
-
-// MaxSpurious is the most that Spurious may be.
-const MaxSpurious = 100
-
-const drawnPlacement, spurious = "placement=drawn", "spurious="
-
-// words are those of a schedule's first line.
-func (c Choices) words() (words string) {
-	if c.Placement {
-		words += " " + drawnPlacement
-	}
-	if c.Spurious > 0 {
-		words += fmt.Sprint(" ", spurious, c.Spurious)
-	}
-	return words
-}
-
-// read reads one of them, and reports whether it is one.
-func (c *Choices) read(word string) bool {
-	if word == drawnPlacement && !c.Placement {
-		c.Placement = true
-		return true
-	}
-	text, ok := strings.CutPrefix(word, spurious)
-	n, err := strconv.ParseUint(text, 10, 31)
-	if !ok || err != nil || n < 1 || n > MaxSpurious || c.Spurious != 0 {
-		return false
-	}
-	c.Spurious = int(n)
-	return true
-}
+// Usual is written for a schedule without a turn.
+const Usual = "usual"
 
 // A Thread is what one thread does, in this order.
 type Thread struct {
@@ -208,7 +171,11 @@ func (s *Script) String() string {
 		}
 	}
 	if s.Schedule != nil {
-		fmt.Fprintf(&b, "\nschedule strategy=%s%s\n", s.Schedule.Strategy, s.Schedule.words())
+		fmt.Fprintf(&b, "\nschedule strategy=%s\n", s.Schedule.Strategy)
+		if s.Schedule.Turns != nil {
+			b.WriteString(wrapped(s.Schedule.Turns))
+			return b.String()
+		}
 		for line := range slices.Chunk(s.Schedule.Decisions, decisionsInLine) {
 			b.WriteString(" ")
 			for _, d := range line {
@@ -218,6 +185,27 @@ func (s *Script) String() string {
 		}
 	}
 	return b.String()
+}
+
+// wrapped is the text of turns, in lines of not much more than a terminal's.
+func wrapped(turns []string) string {
+	if len(turns) == 0 {
+		return "  " + Usual + "\n"
+	}
+	text, width := "", 0
+	for i, t := range turns {
+		switch {
+		case i == 0:
+			text, width = "  "+t, 2+len(t)
+		case width+1+len(t) > 98:
+			text += "\n  " + t
+			width = 2 + len(t)
+		default:
+			text += " " + t
+			width += 1 + len(t)
+		}
+	}
+	return text + "\n"
 }
 
 // Numbers are the descriptors that are open, as far as a list of operations

@@ -90,13 +90,13 @@ func TestParseErrors(t *testing.T) {
 		{"thread\n close 1 \xff", `character "\xff"`},
 		{"schedule strategy=pcpu", "s:1:1: a schedule before any thread"},
 		{"thread\nschedule pcpu", `s:2:9: "pcpu": want strategy= and a name`},
-		{"thread\nschedule strategy=a b", `s:2:21: "b": want placement=drawn, or spurious= and a number from 1 to 100, each once`},
-		{"thread\nschedule strategy=a placement=drawn spurious=1 placement=drawn", `s:2:48: "placement=drawn": want`},
-		{"thread\nschedule strategy=a spurious=0", `"spurious=0": want`},
-		{"thread\nschedule strategy=a spurious=101", `"spurious=101": want`},
-		{"thread\nschedule strategy=a spurious=1 spurious=2", `"spurious=2": want`},
+		{"thread\nschedule strategy=a b", `want strategy= and a name`},
 		{"thread\nschedule strategy=a\n 0 1 1048577", `s:3:6: decision "1048577": want a number from 0 to 1048576`},
 		{"thread\nschedule strategy=a\n 0 -1", `s:3:4: decision "-1": want a number from 0 to 1048576`},
+		{"thread\nschedule strategy=a\n 0 1@start", `s:3:4: turn "1@start": want turns alone`},
+		{"thread\nschedule strategy=a\n 1@start 0", `s:3:10: decision "0": want no decisions beside turns`},
+		{"thread\nschedule strategy=a\n usual 1@start", `s:3:8: turn "1@start": want turns alone`},
+		{"thread\nschedule strategy=a\n 1@start usual", `s:3:10: turn "usual": want turns alone`},
 		{"thread\nschedule strategy=a\n 0 1 x 1", `s:3:6: decision "x": want a number`},
 		{"thread\nschedule strategy=a\n 0\nthread", `s:4:1: thread behind the schedule`},
 		{strings.Repeat("#", 1<<20+1), "s:1:1: a script of 1048577 bytes"},
@@ -184,7 +184,6 @@ func FuzzParse(f *testing.F) {
 		"thread\n dup2 1 -1\n set 0 -9223372036854775808\n kevent 0: TIMER 1 ADD|ONESHOT data=-1; USER 1 0 fflags=FFCOPY|TRIGGER|0x1\n",
 		"thread\n kevent 0: TIMER 1 ADD fflags=USECONDS data=20; TIMER 2 ADD; TIMER 3 ADD fflags=ABSTIME|NSECONDS data=1\n",
 		"thread\n probe blocks|unsafe\n probe unsafe # and more\n",
-		"thread\nclose 1\nschedule strategy=a placement=drawn spurious=2\n 1 2\n",
 		"#\n#\n\n#\nthread\nprobe#\n", "seed 1\nthread cpu=", "setup\nthread\n kevent 0: ;", "thread\nclose \"",
 	} {
 		f.Add(s)
@@ -214,8 +213,21 @@ func TestSchedule(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, n := range []int{0, 1, 3, 50} {
+		s.Schedule = &script.Schedule{Strategy: "pcpu", Turns: []string{}}
+		for i := range n {
+			s.Schedule.Turns = append(s.Schedule.Turns, fmt.Sprintf("%d@2.%d.unlock.kq-token", i, i))
+		}
+		back, err := script.Parse("s", s.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(s.Schedule, back.Schedule); diff != "" {
+			t.Errorf("of %d turns: %s", n, diff)
+		}
+	}
 	for _, n := range []int{0, 1, 40, 41, 1000} {
-		s.Schedule = &script.Schedule{Strategy: "pcpu", Choices: script.Choices{Placement: n%2 == 1, Spurious: n % 3}}
+		s.Schedule = &script.Schedule{Strategy: "pcpu"}
 		for i := range n {
 			s.Schedule.Decisions = append(s.Schedule.Decisions, i*i)
 		}

@@ -2,6 +2,7 @@ package machine
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -64,6 +65,8 @@ type Look interface {
 	// At returns the point that a thread has come to, and the object that it will
 	// act on when it goes on; nil if there is none.
 	At(thread int) (Point, any)
+	// Name returns the name of a thread.
+	Name(thread int) string
 }
 
 // At implements [Look].
@@ -76,6 +79,18 @@ func (v *virtual) At(thread int) (Point, any) {
 		}
 	}
 	return 0, nil
+}
+
+// Name implements [Look].
+//
+//go:norace
+func (v *virtual) Name(thread int) string {
+	for _, t := range v.threads {
+		if t.id == thread {
+			return t.td.Name
+		}
+	}
+	return ""
 }
 
 // A Class is a kind of objects of which there may be many.
@@ -102,7 +117,7 @@ func ClassOf(obj any) Class {
 	case *Callout:
 		return Class{"callout", ""}
 	}
-	return Class{strings.TrimPrefix(fmt.Sprintf("%T", obj), "*"), ""}
+	return Class{strings.TrimPrefix(reflect.TypeOf(obj).String(), "*"), ""}
 }
 
 // name is what a report calls an object.

@@ -74,11 +74,6 @@ type virtual struct {
 	objects  map[any]int
 	shelves  []shelf          // by number of the Stock
 	idle     bool             // see Unscheduled
-	draws    bool             // see DrawPlacement
-	allowed  int              // see AllowSpurious
-	freely   int              // wakeups for no reason that may still come
-	asked    int              // in a race build: how many possibilities run is to choose from
-	answer   int              // and what it has chosen
 	trace    func(t *vthread) // told of each point, if not nil
 
 	// Who may go on, the clock first, by id. It changes more seldom than it is asked
@@ -234,12 +229,6 @@ func (v *virtual) resume(t *vthread) {
 	}
 	v.next, t.co.running = t, true
 	t.co.resume()
-	for v.asked > 0 {
-		n := v.asked
-		v.asked = 0
-		v.answer = v.ask(n)
-		t.co.resume()
-	}
 	t.co.running = false
 	if t.co.done {
 		v.thrown, v.next = t.co.thrown, nil

@@ -67,7 +67,7 @@ func (s *State) Retrieve(q int32, kev event.Kevent, late bool) bool {
 				continue
 			}
 		}
-		if kn.place == 0 && !s.lateNews(i) {
+		if kn.place == 0 && !s.lateNews(i) || !s.anyOrder(q) && s.overtakes(i) {
 			continue
 		}
 		kn.fired = true
@@ -75,6 +75,17 @@ func (s *State) Retrieve(q int32, kev event.Kevent, late bool) bool {
 		kn.late = late && kn.keep&event.Clear != 0
 		s.sweep()
 		return true
+	}
+	return false
+}
+
+// overtakes reports whether something is due that arrived before knote i.
+func (s *State) overtakes(i int) bool {
+	kn := &s.knotes[i]
+	for j := range s.knotes {
+		if o := &s.knotes[j]; o.queue == kn.queue && o.place != 0 && (kn.place == 0 || o.place < kn.place) && s.ready(j) {
+			return true
+		}
 	}
 	return false
 }
