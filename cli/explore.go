@@ -67,7 +67,10 @@ preemptions than it takes, as far as was found.
 How much was seen is said by the different outcomes (what every call answered, and who
 sleeps at the end); by the pairs of points that two threads came to at one object,
 one after the other; and, where executions are drawn, by an estimate of how likely the
-next one has an outcome that none had: Good and Turing's, by how many came once.
+next one has an outcome that none had: Good and Turing's, by how many came once. A
+scenario says what must come about sometimes, or it does not show what it is for: it is
+said how much of that did, and what did not; that is no finding, since more executions
+may come to it.
 
 Each strategy is explored in a process of its own, so one that crashes, or hangs by
 waiting for something that the machine does not know, is caught too. Planted faults,
@@ -202,6 +205,8 @@ type explored struct {
 	Pairs     int      `json:"pairs"`
 	Searched  int      `json:"searched,omitempty"`
 	Undecided int      `json:"undecided,omitempty"`
+	Sometimes int      `json:"sometimes,omitempty"` // what the scenario says must come about sometimes
+	Missed    []string `json:"missed,omitempty"`    // and did not
 	Seconds   float64  `json:"seconds"`
 	Finding   string   `json:"finding,omitempty"`
 	File      string   `json:"file,omitempty"` // the smallest
@@ -302,6 +307,18 @@ func (a *app) exploreOne(ctx context.Context, e planted, o order, tell func(done
 	return one, v, nil
 }
 
+// sometimes is the cell of how much has come about that must.
+func (x *explored) sometimes(p paint) cell {
+	if x.Sometimes == 0 {
+		return right("–")
+	}
+	c := right(fmt.Sprintf("%d/%d", x.Sometimes-len(x.Missed), x.Sometimes))
+	if x.Missed != nil && x.Correct {
+		c.paint = p.red
+	}
+	return c
+}
+
 // unseen writes an estimate of what has not been seen; nil is none.
 func unseen(share *float64) string {
 	switch {
@@ -317,7 +334,7 @@ func unseen(share *float64) string {
 func printExplored(w io.Writer, f *exploreFlags, all []*explored, p paint) {
 	several := slices.ContainsFunc(all, func(one *explored) bool { return one.Scenario != all[0].Scenario })
 	g := grid{{
-		left("strategy"), left("verdict"), right("executions"), right("operations"), right("outcomes"), right("unseen"), right("pairs"),
+		left("strategy"), left("verdict"), right("executions"), right("operations"), right("outcomes"), right("unseen"), right("pairs"), right("sometimes"),
 		right("searched"), right("undecided"), right("seconds"), left(""),
 	}}
 	if several {
@@ -340,7 +357,7 @@ func printExplored(w io.Writer, f *exploreFlags, all []*explored, p paint) {
 		}
 		row := []cell{
 			left(one.Strategy), word, right(commas(one.Executions)), right(commas(one.Operations)), right(commas(one.Outcomes)),
-			right(unseen(one.Unseen)), right(commas(one.Pairs)), right(commas(one.Searched)), right(commas(one.Undecided)), right(fmt.Sprintf("%.1f", one.Seconds)), left(complete),
+			right(unseen(one.Unseen)), right(commas(one.Pairs)), one.sometimes(p), right(commas(one.Searched)), right(commas(one.Undecided)), right(fmt.Sprintf("%.1f", one.Seconds)), left(complete),
 		}
 		if several {
 			name := one.Scenario
@@ -354,8 +371,17 @@ func printExplored(w io.Writer, f *exploreFlags, all []*explored, p paint) {
 	}
 	fmt.Fprintf(w, "%s  %s, scheduler %s, seed %d\n", p.bold("Explored"), f.scenario, f.scheduler, f.seed)
 	g.print(w, p)
+	for _, one := range all {
+		for i, line := range one.Missed {
+			if i == 0 {
+				fmt.Fprintf(w, "%s under %s did not come to what the scenario is for, in %s executions:\n", one.Scenario, one.Strategy, commas(one.Executions))
+			}
+			fmt.Fprintln(w, "  "+line)
+		}
+	}
 	for _, line := range wrap("outcomes: different histories, by what was answered. unseen: how likely the next execution has another, "+
-		"estimated by how many came once. pairs: of points that two threads came to at one object, one after the other.", 98) {
+		"estimated by how many came once. pairs: of points that two threads came to at one object, one after the other. "+
+		"sometimes: how much has come about of what the scenario says must.", 98) {
 		fmt.Fprintln(w, p.dim(line))
 	}
 	fmt.Fprintf(w, "%s executions/s\n", commas(int(float64(executions)/max(took, 1e-9))))

@@ -106,6 +106,12 @@ func exploring(ctx context.Context, w io.Writer, e strategies.Entry, o *order) e
 	tell(&got, "")
 	p := newExploring(&got, drawn, begin, "")
 	p.Explored.Complete = got.Complete
+	for _, r := range got.Sometimes {
+		p.Explored.Sometimes++
+		if !r.Reached {
+			p.Explored.Missed = append(p.Explored.Missed, r.Sometimes.String())
+		}
+	}
 	if got.Err != nil {
 		p.Finding = "no uncontrolled decision violated: " + got.Err.Error()
 	}

@@ -65,6 +65,9 @@ type Explored struct {
 	Pairs   int
 	Covered []Pair
 
+	// Sometimes has, at the end, what script 0 says of executions under the strategy.
+	Sometimes []Reach
+
 	// Err is not nil if a search came by something else in an execution that
 	// it made alike: something decides that no scheduler sees.
 	Err error
@@ -81,6 +84,7 @@ func (e Exploration) Explore(ctx context.Context) Explored {
 	w.out.Complete, w.out.Index = true, -1
 	if e.Scripts > 0 {
 		w.first = e.Script(0)
+		w.said = said(w.first, e.Strategy)
 	}
 	var g errgroup.Group
 	for range max(1, e.Workers) {
@@ -103,6 +107,7 @@ func (e Exploration) Explore(ctx context.Context) Explored {
 	}
 	w.out.Covered = w.covered.pairs(&w.names)
 	w.out.Kept = w.same.kept()
+	w.out.Sometimes = w.reaches()
 	return w.out
 }
 
@@ -110,6 +115,7 @@ type explorers struct {
 	Exploration
 	first *script.Script // number 0
 	names classes
+	said  uint32 // of script 0, see said
 
 	mu      sync.Mutex
 	next    int               // guarded by mu: number of the script to begin
@@ -120,6 +126,7 @@ type explorers struct {
 	same    outcomes          // guarded by mu: of script 0, however often it came
 	covered coverage          // guarded by mu
 	order   machine.LockOrder // guarded by mu: of the same scripts as out
+	had     uint32            // guarded by mu: of said, what has come about
 }
 
 // A part is what came of one script, as far as it is not in the sum yet. Sums are
@@ -133,6 +140,7 @@ type part struct {
 	kept     map[uint64][]int // schedules of those that were not known when they came
 	order    machine.LockOrder
 	covered  coverage
+	had      uint32
 }
 
 // A workplace is what a worker has to itself.
@@ -178,6 +186,7 @@ func (w *explorers) explore(ctx context.Context, p *part, at workplace) {
 	if w.Most > 0 {
 		each = min(each, w.Most-p.i*w.Each)
 	}
+	want := w.wanted(s)
 	for n := 0; n < each && ctx.Err() == nil; n++ {
 		if recorded.Scheduler = inner; covers(p.i*w.Each + n) {
 			recorded.Scheduler = watched
@@ -193,6 +202,11 @@ func (w *explorers) explore(ctx context.Context, p *part, at workplace) {
 		r := at.lab.run(s)
 		one.Executions++
 		one.Operations += len(r.History)
+		if want != 0 {
+			have := happened(want, r, at.lab.reached())
+			p.had |= have
+			want &^= have
+		}
 		x := outcome(r.History)
 		p.outcomes = append(p.outcomes, x)
 		if w.Keep && s == w.first && p.kept[x] == nil && !w.known(x) {
@@ -224,6 +238,16 @@ func (w *explorers) explore(ctx context.Context, p *part, at workplace) {
 			w.so(p)
 		}
 	}
+}
+
+// wanted returns what a script says must come about and is not known to have.
+func (w *explorers) wanted(s *script.Script) uint32 {
+	if s != w.first {
+		return 0
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.said &^ w.had
 }
 
 // known reports whether an outcome has come in the scripts before the one whose turn
@@ -284,6 +308,7 @@ func (w *explorers) add(p *part) {
 	o := &w.out
 	o.Executions += p.one.Executions
 	o.Operations += p.one.Operations
+	w.had |= p.had
 	o.Searched += p.one.Searched
 	o.Undecided += p.one.Undecided
 	if o.Err == nil {
@@ -313,7 +338,7 @@ func (w *explorers) add(p *part) {
 	}
 	w.covered.merge(&p.covered)
 	o.Pairs = w.covered.n
-	p.one, p.outcomes = Explored{}, p.outcomes[:0]
+	p.one, p.outcomes, p.had = Explored{}, p.outcomes[:0], 0
 }
 
 func (w *explorers) tell() {

@@ -192,6 +192,7 @@ func smallerOps(op event.Op) []event.Op {
 
 func clone(s *script.Script) *script.Script {
 	c := *s
+	c.Sometimes = nil // it is of operations by their numbers
 	c.Setup, c.Threads = slices.Clone(s.Setup), slices.Clone(s.Threads)
 	for _, list := range [][]script.Thread{c.Setup, c.Threads} {
 		for i := range list {

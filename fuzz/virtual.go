@@ -81,6 +81,14 @@ func (l *lab) run(s *script.Script) *Report {
 	return &found
 }
 
+// reached returns the places that the last execution came by, of one without a finding.
+func (l *lab) reached() []string {
+	if l.r == nil {
+		return nil
+	}
+	return l.r.m.Reached()
+}
+
 // close leaves the machine behind. There may be executions after it.
 func (l *lab) close() {
 	if l.r != nil {

@@ -51,6 +51,9 @@ func Parse(name, text string) (*Script, error) {
 		p.line++
 		return nil, p.wrong(0, "the script ends without a thread: want a line such as %q", "thread cpu=0")
 	}
+	if err := p.fit(); err != nil {
+		return nil, err
+	}
 	return p.s, nil
 }
 
@@ -60,8 +63,9 @@ type parser struct {
 	line   int
 	s      *Script
 	seeded bool
-	in     *Thread // the section that operations belong to
-	setup  bool    // it is one of setup
+	in     *Thread  // the section that operations belong to
+	setup  bool     // it is one of setup
+	places [][2]int // of each line of sometimes: the line, and where it begins
 }
 
 func (p *parser) wrong(at int, format string, args ...any) error {
@@ -91,6 +95,8 @@ func (p *parser) read(line string) error {
 		}
 		p.s.Seed = n
 		return nil
+	case "sometimes":
+		return p.sometimes(line, at, words)
 	case "setup", "thread", "schedule":
 		if p.s.Schedule != nil {
 			return p.wrong(at, "%s behind the schedule: want its decisions, and nothing after them", words[0])

@@ -31,6 +31,12 @@
 // expire again and again do so for some milliseconds; then they stop, or nothing
 // would ever come to rest.
 //
+// Before the first section may stand what must come about in some of the executions, or
+// the script does not show what it is for: what an operation answers, wholly or in
+// part, or that the kernel came by a place that it names; see [Sometimes].
+//
+//	sometimes 1.1 => pending and 2.1 => ok
+//
 // A script may end with the schedule of one execution on a virtual machine, as the
 // turns that it takes off the usual way, or as the numbers of all decisions:
 //
@@ -72,8 +78,12 @@ const (
 
 // A Script is a concurrent test.
 type Script struct {
-	Doc     []string // what it shows: the comment at its top, a line each, without #
-	Seed    uint64
+	Doc  []string // what it shows: the comment at its top, a line each, without #
+	Seed uint64
+
+	// Sometimes has what must come about in some of the executions.
+	Sometimes []Sometimes
+
 	Setup   []Thread // carried out one after another, before
 	Threads []Thread // carried out at once
 
@@ -153,6 +163,9 @@ func (s *Script) String() string {
 		b.WriteString(strings.TrimRight("# "+line, " ") + "\n")
 	}
 	fmt.Fprintf(&b, "seed %d\n", s.Seed)
+	for _, x := range s.Sometimes {
+		b.WriteString(x.String() + "\n")
+	}
 	var made numbers
 	for _, t := range s.Setup {
 		fmt.Fprintf(&b, "\nsetup cpu=%d\n", t.CPU)

@@ -184,6 +184,8 @@ func FuzzParse(f *testing.F) {
 		"thread\n dup2 1 -1\n set 0 -9223372036854775808\n kevent 0: TIMER 1 ADD|ONESHOT data=-1; USER 1 0 fflags=FFCOPY|TRIGGER|0x1\n",
 		"thread\n kevent 0: TIMER 1 ADD fflags=USECONDS data=20; TIMER 2 ADD; TIMER 3 ADD fflags=ABSTIME|NSECONDS data=1\n",
 		"thread\n probe blocks|unsafe\n probe unsafe # and more\n",
+		"seed 1\nsometimes 1.1 => events READ 1 data=5; USER 2 and 2.1 has EOF and reached here # why\nsometimes under=x 1.1 => pending\nthread\n kevent 0 room=2\nthread\n close 1\n",
+		"sometimes and\nsometimes 1.1 has and\nsometimes reached and reached\nthread\nprobe\n",
 		"#\n#\n\n#\nthread\nprobe#\n", "seed 1\nthread cpu=", "setup\nthread\n kevent 0: ;", "thread\nclose \"",
 	} {
 		f.Add(s)

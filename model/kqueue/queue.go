@@ -105,8 +105,10 @@ func activate(td *machine.Thread, kn *Knote) {
 	switch kn.link.arrive() {
 	case drop:
 		td.Stats.Dead++
+		td.Sometimes("news-of-dying")
 	case noted:
 		td.Stats.Rearms++
+		td.Sometimes("news-of-claimed")
 		kn.q.news++
 	case insert:
 		q := kn.q
@@ -168,6 +170,9 @@ func (q *Queue) end(td *machine.Thread, kn *Knote) bool {
 		kn.src.await(td, kn)
 	}
 	ended := kn.state.end()
+	if !ended {
+		td.Sometimes("end-comes-second")
+	}
 	for !ended && kn.state&done == 0 {
 		kn.src.await(td, kn)
 	}

@@ -137,6 +137,7 @@ func (p *pass) claim(td *machine.Thread, kn *Knote) *Knote {
 			td.Stats.Markers++
 		case kn.link&claimed != 0:
 			p.met = true
+			td.Sometimes("scan-meets-claim")
 			p.pruned = p.pruned || p.q.pruning != 0
 		case kn.kind != guarded && kn.place == p.q.place && p.claimed == 0:
 			p.put(kn, p.ask(td, kn))

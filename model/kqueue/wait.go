@@ -125,6 +125,9 @@ func (q *Queue) wait(td *machine.Thread, events []event.Kevent, timeout time.Dur
 		if err != nil {
 			// Not a reason to leave yet: something may have come since.
 			expired = true
+			if q.n > 0 {
+				td.Sometimes("timeout-meets-event")
+			}
 			if td.HasInterrupts() {
 				q.place.Exit(td)
 				td.Poll()
@@ -132,6 +135,7 @@ func (q *Queue) wait(td *machine.Thread, events []event.Kevent, timeout time.Dur
 			}
 		} else if q.n == 0 {
 			td.Stats.Wasted++
+			td.Sometimes("woken-for-nothing")
 		}
 	}
 	q.place.Exit(td)

@@ -96,7 +96,7 @@ func (m *Machine) Reset() bool {
 	m.live.Store(0)
 	m.retire = Stats{}
 	clear(v.threads)
-	v.threads = v.threads[:0]
+	v.threads, v.places = v.threads[:0], v.places[:0]
 	v.ids, v.clock, v.steps, v.next, v.stopped = 0, 0, 0, nil, nil
 	v.idle, v.stale, v.lasts = false, true, 0
 	v.meet()

@@ -74,6 +74,7 @@ type virtual struct {
 	objects  map[any]int
 	shelves  []shelf          // by number of the Stock
 	idle     bool             // see Unscheduled
+	places   []string         // see Thread.Sometimes
 	trace    func(t *vthread) // told of each point, if not nil
 
 	// Who may go on, the clock first, by id. It changes more seldom than it is asked

@@ -58,6 +58,7 @@ type vm interface {
 	now(td *Thread) time.Duration              // virtual time
 	start(td *Thread, f func(td *Thread))      // td is a thread of Go: run f on it, then Detach
 	run() error                                // what Machine.Run does
+	reached(what string)                       // see Thread.Sometimes
 	quiesce()                                  // goes on until nothing can run
 
 	touch(obj any, how sched.Access) // the step under way accesses obj
