@@ -270,7 +270,7 @@ func (p *executionPage) rows(r *fuzz.Report) {
 				line("turn", "preempted before %s", s.Then)
 			}
 		}
-		row.Knotes, row.Plain = knoteCells(t, s, was, row.Plain)
+		row.Knotes, row.Plain = knoteCells(t, s, was, k == 0, row.Plain)
 		row.Plain = row.Plain && !row.Wrong
 		if row.Plain {
 			p.Hidden++
@@ -296,11 +296,14 @@ func (p *executionPage) inside(t *fuzz.Trace, k int) []int {
 
 // knoteCells returns the knotes of a row, and plain if none of them has changed. Was has what
 // they were before, and is brought up to date.
-func knoteCells(t *fuzz.Trace, s fuzz.TraceStep, was map[int]fuzz.Halves, plain bool) ([]stepKnote, bool) {
+func knoteCells(t *fuzz.Trace, s fuzz.TraceStep, was map[int]fuzz.Halves, first, plain bool) ([]stepKnote, bool) {
 	row := make([]stepKnote, len(t.Knotes))
 	now := map[int]bool{}
 	for _, h := range s.Halves {
 		before, known := was[h.Knote]
+		if first {
+			before, known = h, true // it was so before
+		}
 		row[h.Knote] = stepKnote{true, bitsOf(sourceBits, h.Source, before.Source), bitsOf(linkBits, h.Link, before.Link)}
 		plain = plain && known && before == h
 		was[h.Knote], now[h.Knote] = h, true

@@ -37,7 +37,7 @@ type Domain struct {
 type TraceStep struct {
 	Lane  int           // who; -1 is the clock
 	Clock time.Duration // when, on the machine's clock
-	Did   string        // the point that it had come to, with its object: that is done first; "" if it begins
+	Did   string        // the point that it had come to, with its object: that is done first; or what it has slept on; "" if it begins
 	Could bool          // the thread of the step before could have gone on: that one was preempted
 
 	// Then is what the thread has come to, and State why it stops there.
@@ -125,8 +125,11 @@ func (t *tracer) begin(thread int, could bool, v sched.View) {
 	s := TraceStep{Lane: -1, Clock: machine.ShowClock(v), Could: could, Until: machine.Forever}
 	if shown, ok := machine.Show(v, thread); ok {
 		s.Lane = t.lane(shown.Name)
-		if shown.Object != nil {
-			s.Did = t.pointOn(shown)
+		switch s.Did = t.pointOn(shown); shown.State {
+		case machine.Asleep:
+			s.Did = "has slept on " + s.Did
+		case machine.Waiting:
+			s.Did = "has waited for " + s.Did
 		}
 	}
 	t.to.Steps = append(t.to.Steps, s)
