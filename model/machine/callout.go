@@ -167,6 +167,7 @@ func (m *Machine) StopCallouts() {
 // the next run must not begin on it.
 func (c *Callout) fire() {
 	td := c.td
+	td.home.acquire(td) // or it would run beside a critical section there
 	c.f(td)
 	if td.on != nil {
 		td.release()

@@ -193,3 +193,36 @@ func TestCalloutResetsRace(t *testing.T) {
 		t.Errorf("%d armings and threads live, want 1", n)
 	}
 }
+
+// A callout does not begin on a CPU in the midst of a critical section there, and
+// does in the midst of one elsewhere.
+func TestCriticalHoldsOffCallouts(t *testing.T) {
+	began := map[int]int{} // by the CPU of the section, runs in its midst
+	for cpu := range 2 {
+		for seed := range uint64(200) {
+			m := NewVirtual(2, seed)
+			var inside Uint32
+			c := m.NewCallout("c", m.CPU(0), func(co *Thread) {
+				if inside.Load(co) == 1 {
+					began[cpu]++
+				}
+			})
+			m.Go("a", cpu, func(td *Thread) {
+				c.Reset(td, time.Microsecond)
+				td.EnterCritical()
+				inside.Store(td, 1)
+				for range 10 {
+					inside.Load(td)
+				}
+				inside.Store(td, 0)
+				td.ExitCritical()
+			})
+			if err := m.Run(); err != nil {
+				t.Fatalf("seed %d: %v", seed, err)
+			}
+		}
+	}
+	if began[0] > 0 || began[1] == 0 {
+		t.Errorf("%d runs in the midst of a section on the callout's CPU, and %d of one on another; want 0, and some", began[0], began[1])
+	}
+}

@@ -358,7 +358,7 @@ func TestDPORMisled(t *testing.T) {
 		program sketch
 	}{
 		{"the clock", func(obj any) bool { _, ok := obj.(*virtual); return ok },
-			sketch{{{actNow, 0}, {actNow, 0}, {actNow, 0}, {actNow, 0}}, {{actNow, 1}, {actArm, 1}}}},
+			sketch{{{actNow, 0}}, {{actNap, 0}}}},
 		{"CPUs", func(obj any) bool { _, ok := obj.(*CPU); return ok },
 			sketch{{{actCritical, 1}}, {{actSwap, 0}}, {{actCritical, 1}}}},
 		{"mail", func(obj any) bool { _, ok := obj.(*Inbox); return ok },
