@@ -27,8 +27,13 @@ func (c *coroutine) serve(yield func(struct{}) bool) {
 	}
 }
 
-// resume lets the thread run until it stops or ends.
-func (c *coroutine) resume() { c.next() }
+// resume lets the thread run until it stops or ends, and returns it if it has ended.
+func (c *coroutine) resume() (ended *vthread) {
+	if c.next(); c.done {
+		return c.t
+	}
+	return nil
+}
 
 // yield stops the thread until it is resumed.
 func (c *coroutine) yield() { c.stop(struct{}{}) }

@@ -13,8 +13,8 @@ import (
 // detector does not look. What it then knows of an order it has from the
 // primitives: see race_on.go.
 type handover struct {
-	in, out chan struct{}
-	exited  bool
+	in     chan struct{} // resumes it
+	exited bool
 }
 
 // newCoroutine makes a goroutine that comes after nothing: who resumes it has not
@@ -22,7 +22,7 @@ type handover struct {
 //
 //go:norace
 func newCoroutine() *coroutine {
-	c := &coroutine{handover: handover{in: make(chan struct{}), out: make(chan struct{})}}
+	c := &coroutine{handover: handover{in: make(chan struct{})}}
 	runtime.RaceDisable()
 	go c.serve()
 	runtime.RaceEnable()
@@ -50,48 +50,82 @@ func (c *coroutine) serve() {
 	}
 }
 
+// owner returns the machine of the thread.
+//
+//go:norace
+func (c *coroutine) owner() *virtual { return c.t.td.vm.(*virtual) }
+
 // end says that the thread has ended.
 //
 //go:norace
 func (c *coroutine) end() {
 	c.done = true
+	v := c.owner()
+	v.ended = c.t
 	runtime.RaceDisable()
-	c.out <- struct{}{}
+	v.back <- struct{}{}
 	runtime.RaceEnable()
 }
 
-// resume lets the thread run until it stops or ends.
+// resume lets threads run, this one first, until one stops that gives the word back,
+// or ends; that one it returns.
 //
 //go:norace
-func (c *coroutine) resume() {
+func (c *coroutine) resume() (ended *vthread) {
+	v := c.owner()
 	runtime.RaceDisable()
 	c.in <- struct{}{}
-	<-c.out
+	<-v.back
 	runtime.RaceEnable()
-	if c.exited {
+	ended, v.ended = v.ended, nil
+	if ended != nil && ended.co.exited {
 		runtime.Goexit()
 	}
+	return ended
 }
 
-// yield stops the thread until it is resumed.
+// yield stops the thread until it is resumed, and gives the word back to whoever
+// called Run.
 //
 //go:norace
 func (c *coroutine) yield() {
+	v := c.owner()
 	runtime.RaceDisable()
-	c.out <- struct{}{}
+	v.back <- struct{}{}
 	<-c.in
 	runtime.RaceEnable()
 }
 
-// pause is stop, but for those who are abandoned. Here run decides: the scheduler's
-// memory is then touched by one goroutine, and it need not know of any of this.
+// pass stops the thread until it is resumed, and resumes another.
+//
+//go:norace
+func (c *coroutine) pass(to *coroutine) {
+	runtime.RaceDisable()
+	to.in <- struct{}{}
+	<-c.in
+	runtime.RaceEnable()
+}
+
+// pause is stop, but for those who are abandoned. A thread asks a scheduler that the
+// race detector does not see itself, and passes the word on. Another is asked by run:
+// its memory is then touched by one goroutine, and it need not know of any of this. So
+// is a thread begun there: whoever makes its goroutine comes before all that it does.
 //
 //go:norace
 func (v *virtual) pause(t *vthread) {
-	v.stopped, v.next = t, nil
-	t.co.yield()
+	if !v.unseen || v.trace != nil {
+		v.stopped, v.next = t, nil
+		t.co.yield()
+	} else if v.next = v.pick(t); v.next != t {
+		if n := v.next; n != nil && n.co != nil {
+			t.co.pass(n.co)
+		} else {
+			t.co.yield()
+		}
+	}
 	for v.telling {
 		raceRelease(unsafe.Pointer(v))
 		t.co.yield()
 	}
+	v.next = nil
 }

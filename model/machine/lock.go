@@ -67,6 +67,7 @@ func (td *Thread) holdsBelow(t *Token, n int) bool {
 	return false
 }
 
+//go:norace
 func (t *Token) lock(td *Thread) {
 	if td.stops != nil {
 		td.stops.step(td, PointLock, t)
@@ -78,6 +79,7 @@ func (t *Token) lock(td *Thread) {
 	t.mu.Lock()
 }
 
+//go:norace
 func (t *Token) tryLock(td *Thread) bool {
 	if td.stops != nil {
 		td.stops.step(td, PointTryLock, t)
@@ -86,6 +88,7 @@ func (t *Token) tryLock(td *Thread) bool {
 	return t.mu.TryLock()
 }
 
+//go:norace
 func (t *Token) unlock(td *Thread) {
 	if td.stops != nil {
 		stopAndUnlock(td, &t.mu, t)
@@ -103,6 +106,8 @@ type Mutex struct {
 }
 
 // Lock takes the mutex.
+//
+//go:norace
 func (mu *Mutex) Lock(td *Thread) {
 	if td.stops != nil {
 		td.stops.step(td, PointLock, mu)
@@ -118,6 +123,7 @@ func (mu *Mutex) Lock(td *Thread) {
 	}
 }
 
+//go:norace
 func (mu *Mutex) lockSlow(td *Thread) {
 	td.Stats.Contended++
 	if td.on == nil && td.nheld == 0 {
@@ -131,6 +137,8 @@ func (mu *Mutex) lockSlow(td *Thread) {
 }
 
 // TryLock takes the mutex if it is free.
+//
+//go:norace
 func (mu *Mutex) TryLock(td *Thread) bool {
 	if td.stops != nil {
 		td.stops.step(td, PointTryLock, mu)
@@ -145,6 +153,8 @@ func (mu *Mutex) TryLock(td *Thread) bool {
 
 // Unlock lets go of the mutex. There is a schedule point before it: a lock
 // that nobody can ever be seen to hold hides what TryLock would have met.
+//
+//go:norace
 func (mu *Mutex) Unlock(td *Thread) {
 	if td.stops != nil {
 		td.lets(mu)

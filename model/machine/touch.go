@@ -107,6 +107,8 @@ func (v *virtual) touchLife(t *vthread) {
 }
 
 // tryVirtually is TryLock at a point that has been come by.
+//
+//go:norace
 func tryVirtually(td *Thread, mu *sync.Mutex, obj any) bool {
 	had := mu.TryLock()
 	td.touched(obj, had)
@@ -115,6 +117,8 @@ func tryVirtually(td *Thread, mu *sync.Mutex, obj any) bool {
 
 // touched tells that the step under way has looked at obj, and whether it has
 // changed it.
+//
+//go:norace
 func (td *Thread) touched(obj any, changed bool) {
 	switch {
 	case td.vm == nil:

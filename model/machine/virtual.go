@@ -42,6 +42,10 @@ func Virtual(ncpu int, s sched.Scheduler) *Machine {
 func (v *virtual) meet() {
 	v.observer, _ = v.s.(sched.Observer)
 	v.steady, _ = v.s.(sched.Steady)
+	if raceEnabled {
+		u, ok := v.s.(sched.Unseen)
+		v.unseen, v.back = ok && u.Unseen(), make(chan struct{})
+	}
 	v.witness = nil
 	if sched.Witnesses(v.s) {
 		v.witness = v.s.(sched.Witness)
@@ -66,11 +70,14 @@ type virtual struct {
 	steps    int
 	next     *vthread // who goes on when the one that runs has stopped
 	failed   error
-	thrown   any          // what a thread has panicked with, for run to panic with
-	dying    bool         // threads are being abandoned
-	stopped  *vthread     // in a race build: who has come to a point, for run to decide
-	telling  bool         // in a race build: see gather
-	over     []*coroutine // in a race build: whose threads have ended in this Run
+	thrown   any           // what a thread has panicked with, for run to panic with
+	dying    bool          // threads are being abandoned
+	stopped  *vthread      // in a race build: who has come to a point, for run to decide
+	telling  bool          // in a race build: see gather
+	unseen   bool          // in a race build: the scheduler is Unseen
+	back     chan struct{} // in a race build: resumes whoever called Run
+	ended    *vthread      // in a race build: by who has
+	over     []*coroutine  // in a race build: whose threads have ended in this Run
 	objects  map[any]int
 	shelves  []shelf          // by number of the Stock
 	idle     bool             // see Unscheduled
@@ -228,12 +235,13 @@ func (v *virtual) resume(t *vthread) {
 		}
 		t.co = start(t)
 	}
-	v.next, t.co.running = t, true
-	t.co.resume()
-	t.co.running = false
-	if t.co.done {
-		v.thrown, v.next = t.co.thrown, nil
-		v.end(t)
+	co := t.co
+	v.next, co.running = t, true
+	ended := co.resume()
+	co.running = false
+	if ended != nil {
+		v.thrown, v.next = ended.co.thrown, nil
+		v.end(ended)
 	}
 }
 

@@ -71,6 +71,7 @@ type vm interface {
 	disarm(td *Thread, c *Callout, n uint64) // arming n will not begin
 }
 
+//go:norace
 func vmLock(td *Thread, mu *sync.Mutex, obj any) {
 	if tryVirtually(td, mu, obj) {
 		return
@@ -83,6 +84,7 @@ func vmLock(td *Thread, mu *sync.Mutex, obj any) {
 	td.retake(&l)
 }
 
+//go:norace
 func stopAndUnlock(td *Thread, mu *sync.Mutex, obj any) {
 	td.stops.step(td, PointUnlock, obj)
 	mu.Unlock()

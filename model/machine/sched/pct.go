@@ -72,6 +72,8 @@ func (p *PCT) Begin() bool {
 }
 
 // ahead finds the next change.
+//
+//go:norace
 func (p *PCT) ahead() {
 	p.next = math.MaxInt
 	for _, at := range p.changes {
@@ -81,7 +83,12 @@ func (p *PCT) ahead() {
 	}
 }
 
+// Unseen implements [Unseen].
+func (p *PCT) Unseen() bool { return true }
+
 // Next implements [Scheduler].
+//
+//go:norace
 func (p *PCT) Next(can []int, current int, v View) int {
 	p.step++
 	if p.step > p.limit {
@@ -102,12 +109,18 @@ func (p *PCT) Next(can []int, current int, v View) int {
 
 // Lasts implements [Steady]: up to the next change the one with the highest priority
 // goes on.
+//
+//go:norace
 func (p *PCT) Lasts() int { return max(0, min(p.next-1, p.limit)-p.step) }
 
 // Passed implements [Steady].
+//
+//go:norace
 func (p *PCT) Passed(n int) { p.step += n }
 
 // highest returns the index of the thread with the highest priority.
+//
+//go:norace
 func (p *PCT) highest(can []int) (best int) {
 	if last := can[len(can)-1]; last >= len(p.rank) {
 		p.rank = append(p.rank, make([]uint64, last+1-len(p.rank))...)
@@ -125,4 +138,6 @@ func (p *PCT) highest(can []int) (best int) {
 }
 
 // Choose implements [Scheduler]: every number is as probable.
+//
+//go:norace
 func (p *PCT) Choose(n int) int { return below(p.rng, n) }

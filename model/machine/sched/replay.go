@@ -23,7 +23,12 @@ func (r *Recorded) Begin() bool {
 	return r.Scheduler.Begin()
 }
 
+// Unseen implements [Unseen].
+func (r *Recorded) Unseen() bool { return unseen(r.Scheduler) }
+
 // Next implements [Scheduler].
+//
+//go:norace
 func (r *Recorded) Next(can []int, current int, v View) int {
 	i := r.Scheduler.Next(can, current, v)
 	r.Schedule = append(r.Schedule, i)
@@ -33,6 +38,8 @@ func (r *Recorded) Next(can []int, current int, v View) int {
 
 // Forced implements [Observer]; a scheduler within that is none is not told. A step
 // that is forced is no decision.
+//
+//go:norace
 func (r *Recorded) Forced(thread int, v View) {
 	r.forced = true
 	if r.observer != nil {
@@ -41,6 +48,8 @@ func (r *Recorded) Forced(thread int, v View) {
 }
 
 // Lasts implements [Steady]; behind Next, if the scheduler within does.
+//
+//go:norace
 func (r *Recorded) Lasts() int {
 	switch {
 	case r.forced && r.observer == nil:
@@ -52,6 +61,8 @@ func (r *Recorded) Lasts() int {
 }
 
 // Passed implements [Steady]. Each decision that was left out is in the schedule.
+//
+//go:norace
 func (r *Recorded) Passed(n int) {
 	if r.steady != nil && (!r.forced || r.observer != nil) {
 		r.steady.Passed(n)
@@ -65,9 +76,13 @@ func (r *Recorded) Passed(n int) {
 }
 
 // Witnesses implements [Witness].
+//
+//go:norace
 func (r *Recorded) Witnesses() bool { return Witnesses(r.Scheduler) }
 
 // Touched implements [Witness].
+//
+//go:norace
 func (r *Recorded) Touched(object int, how Access) {
 	if w, ok := r.Scheduler.(Witness); ok {
 		w.Touched(object, how)
@@ -75,6 +90,8 @@ func (r *Recorded) Touched(object int, how Access) {
 }
 
 // Choose implements [Scheduler].
+//
+//go:norace
 func (r *Recorded) Choose(n int) int {
 	i := r.Scheduler.Choose(n)
 	r.Schedule = append(r.Schedule, i)

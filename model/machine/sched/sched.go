@@ -97,6 +97,24 @@ type Steady interface {
 	Passed(n int)
 }
 
+// An Unseen is a Scheduler that the race detector does not see: in a race build each
+// thread of a machine may then ask for the decision itself, which saves switches. All
+// that is called in the course of an execution is go:norace, and calls nothing that
+// is not; the detector would otherwise take the decisions for races of the threads.
+type Unseen interface {
+	Scheduler
+
+	// Unseen reports whether it is so: who hands decisions on to another scheduler
+	// asks that one.
+	Unseen() bool
+}
+
+// unseen reports whether a scheduler is one that the race detector does not see.
+func unseen(s Scheduler) bool {
+	u, ok := s.(Unseen)
+	return ok && u.Unseen()
+}
+
 // A Search is a Scheduler that makes the executions of a space one after another,
 // each once, until Begin reports false. That the space has been searched may be
 // said only if Err then returns nil.
