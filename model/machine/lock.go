@@ -7,7 +7,13 @@ import "sync"
 // eight at once, in any order, without deadlock. The zero value is free.
 type Token struct {
 	Name string
-	mu   sync.Mutex
+	mu   lock
+}
+
+// A lock is what a Token or a Mutex is made of.
+type lock struct {
+	sync.Mutex
+	held bool // on a virtual machine: one thread runs there at a time, and nothing need be atomic; but see tryVirtually
 }
 
 // Get takes the token, waiting for it if another thread has it; that wait is a
@@ -101,7 +107,7 @@ func (t *Token) unlock(td *Thread) {
 // for it is a block, and lets go of tokens and CPU. The zero value is free.
 type Mutex struct {
 	Name  string
-	mu    sync.Mutex
+	mu    lock
 	below *Mutex // guarded by mu: see Thread.kept
 }
 

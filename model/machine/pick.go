@@ -12,7 +12,9 @@ func (v *virtual) pick(t *vthread) *vthread {
 	if v.trace != nil && t != nil && t.blocked == nil && !t.parked {
 		v.trace(t)
 	}
-	v.tell()
+	if v.passed > 0 || len(v.touched) > 0 {
+		v.tell()
+	}
 	for {
 		if v.steps++; v.steps > mostSteps {
 			v.failed = &LivelockError{mostSteps}

@@ -127,6 +127,9 @@ func (v *virtual) atRest() bool {
 			return false
 		}
 	}
+	if !raceEnabled {
+		return !v.m.mp.mu.held
+	}
 	if !v.m.mp.mu.TryLock() {
 		return false
 	}

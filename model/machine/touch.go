@@ -1,8 +1,6 @@
 package machine
 
 import (
-	"sync"
-
 	"github.com/kqlab/kqlab/model/machine/sched"
 )
 
@@ -106,11 +104,17 @@ func (v *virtual) touchLife(t *vthread) {
 	}
 }
 
-// tryVirtually is TryLock at a point that has been come by.
+// tryVirtually is TryLock at a point that has been come by. A race build takes the lock
+// itself too: the detector knows of an order by that.
 //
 //go:norace
-func tryVirtually(td *Thread, mu *sync.Mutex, obj any) bool {
-	had := mu.TryLock()
+func tryVirtually(td *Thread, mu *lock, obj any) bool {
+	var had bool
+	if td.vm == nil || raceEnabled {
+		had = mu.TryLock()
+	} else {
+		had, mu.held = !mu.held, true
+	}
 	td.touched(obj, had)
 	return had
 }

@@ -1,7 +1,6 @@
 package machine
 
 import (
-	"sync"
 	"time"
 
 	"github.com/kqlab/kqlab/model/machine/sched"
@@ -72,7 +71,7 @@ type vm interface {
 }
 
 //go:norace
-func vmLock(td *Thread, mu *sync.Mutex, obj any) {
+func vmLock(td *Thread, mu *lock, obj any) {
 	if tryVirtually(td, mu, obj) {
 		return
 	}
@@ -85,10 +84,15 @@ func vmLock(td *Thread, mu *sync.Mutex, obj any) {
 }
 
 //go:norace
-func stopAndUnlock(td *Thread, mu *sync.Mutex, obj any) {
+func stopAndUnlock(td *Thread, mu *lock, obj any) {
 	td.stops.step(td, PointUnlock, obj)
-	mu.Unlock()
-	if td.vm != nil {
-		td.vm.free(td, obj)
+	if td.vm == nil {
+		mu.Unlock()
+		return
 	}
+	if raceEnabled {
+		mu.Unlock()
+	}
+	mu.held = false
+	td.vm.free(td, obj)
 }

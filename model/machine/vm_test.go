@@ -56,7 +56,7 @@ func passages() []passage {
 	return []passage{
 		{"Get, Put", func(td *Thread) { td.Get(&tok); td.Put(&tok) }, []Point{PointTryLock, PointUnlock}},
 		{"Mutex.Lock, Unlock", func(td *Thread) { mu.Lock(td); mu.Unlock(td) }, []Point{PointLock, PointUnlock}},
-		{"Mutex.TryLock", func(td *Thread) { mu.TryLock(td); mu.mu.Unlock() }, []Point{PointTryLock}},
+		{"Mutex.TryLock", func(td *Thread) { mu.TryLock(td) }, []Point{PointTryLock}},
 		{"Uint32.Load", func(td *Thread) { u.Load(td) }, []Point{PointLoad}},
 		{"Uint32.Store", func(td *Thread) { u.Store(td, 1) }, []Point{PointStore}},
 		{"Uint32.CompareAndSwap", func(td *Thread) { u.CompareAndSwap(td, 0, 1) }, []Point{PointCompareAndSwap}},

@@ -122,8 +122,8 @@ func (p *PCT) Passed(n int) { p.step += n }
 //
 //go:norace
 func (p *PCT) highest(can []int) (best int) {
-	if last := can[len(can)-1]; last >= len(p.rank) {
-		p.rank = append(p.rank, make([]uint64, last+1-len(p.rank))...)
+	for last := can[len(can)-1]; last >= len(p.rank); { // one by one: the race detector looks at a copy
+		p.rank = append(p.rank, 0)
 	}
 	var top uint64
 	for i, t := range can {
