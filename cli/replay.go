@@ -75,6 +75,9 @@ the kernel or the strategy is another one by now: then it is said where.`,
 			fmt.Fprintln(a.stdout, "page:", page)
 		}
 		if r.Finding == nil {
+			for _, l := range wrap("Its schedule fits. If a failure was replayed, it is gone: the fault is, or one of the places where a turn is taken is another by now.", laneColumns) {
+				fmt.Fprintln(a.stdout, newPaint(a.stdout).dim(l))
+			}
 			return nil
 		}
 		return &wrongError{[]*verdict{{

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/kqlab/kqlab/model/kqueue"
 	"github.com/kqlab/kqlab/model/machine"
 	"github.com/kqlab/kqlab/model/machine/sched"
 )
@@ -17,9 +18,9 @@ import (
 // another thread. A place changes only if the same operation of the same thread comes
 // by the same point more or less often before it. Objects are told apart by what they
 // are called, not by number: a queue more, made before, would move
-// all numbers. The words of atomics have no names, so they count together, and a load
-// more of any of them moves the places of loads in that operation; few turns need to be
-// taken at one.
+// all numbers. A queue's atomic words are called by what they say; others have no names
+// and count together, so that a load more of any of them moves the places of loads in
+// that operation.
 type place struct {
 	thread string // as tokens call it: the number of one of the script, "clock", "start"
 	op     int    // operations begun; of a callout its runs, of the clock its ticks
@@ -177,6 +178,16 @@ func slugged(word string) bool {
 
 func digits(word string) bool { return strings.Trim(word, "0123456789") == "" }
 
+// objectName is what an object is called that a thread of the run is about to act on.
+func (g *guide) objectName(obj any) string {
+	if w, ok := obj.(*machine.Uint32); ok && g.gaze != nil {
+		if says, of := g.gaze.Word(w); of != nil {
+			return says
+		}
+	}
+	return objectName(obj)
+}
+
 // objectName is what an object is called that points are about: by its name, or else by
 // its type.
 func objectName(obj any) string {
@@ -204,6 +215,7 @@ func threadSlug(name string) string {
 // goes with.
 type guide struct {
 	r    *run
+	gaze *kqueue.Gaze
 	last int // the number of the thread that went on last; sched.Clock, or nobody's
 	who  map[int]someone
 	runs map[string]int // of callouts and the like, by name
@@ -226,7 +238,7 @@ func (g *guide) begin() {
 }
 
 // follow implements onlooker.
-func (g *guide) follow(r *run) { g.r = r }
+func (g *guide) follow(r *run) { g.r, g.gaze = r, r.k.NewGaze() }
 
 // arrive finds out at which place the thread has stopped that went on last.
 func (g *guide) arrive(v sched.View) {
@@ -250,7 +262,7 @@ func (g *guide) arrive(v sched.View) {
 			p.point = t.Point.String()
 		}
 		if t.Object != nil && p.point != machine.PointVisit.String() { // always a domain
-			p.object = slug(objectName(t.Object))
+			p.object = slug(g.objectName(t.Object))
 		}
 	}
 	g.here = g.count(p)

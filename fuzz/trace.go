@@ -248,13 +248,12 @@ func (t *tracer) pointOn(s machine.Shown) string {
 	case s.Point == machine.PointVisit:
 		return s.Point.String()
 	}
-	text := s.Point.String() + " " + objectName(s.Object)
 	if w, ok := s.Object.(*machine.Uint32); ok {
 		if says, q := t.gaze.Word(w); q != nil {
-			text += fmt.Sprintf(" (%s of %s)", says, cmp.Or(t.names[q], "a kqueue"))
+			return fmt.Sprintf("%v %s of %s", s.Point, says, cmp.Or(t.names[q], "a kqueue"))
 		} else if says != "" {
-			text += fmt.Sprintf(" (%s)", says)
+			return fmt.Sprintf("%v %s", s.Point, says)
 		}
 	}
-	return text
+	return s.Point.String() + " " + objectName(s.Object)
 }
