@@ -21,7 +21,7 @@ import (
 //	I1   posted is under way or on the list, once             Audit
 //	I2   a queue's count is that of its list                  Audit
 //	I3   nothing leads to a knote that has ended              Audit; a panic: what is freed leads nowhere
-//	I4   one thread asks a knote, none when it is detached    OverlapError, in a filter that may lose its domain
+//	I4   one thread asks a knote, none when it is detached    Audit; a panic on a virtual machine: see lend
 //	I5   nobody sleeps on a queue that has something          Audit; fuzz asks each queue that has sleepers
 //	I6   one delivery for one activation                      the specification; fuzz.Check
 //	I7   nothing comes after its end                          the specification; fuzz.Check

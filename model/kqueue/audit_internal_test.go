@@ -1,6 +1,7 @@
 package kqueue
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -256,6 +257,30 @@ func TestAuditFinds(t *testing.T) {
 		tt.do(w)
 		if err := w.audit(t); err == nil || !strings.HasPrefix(err.Error(), tt.want) {
 			t.Errorf("%v, want %s", err, tt.want)
+		}
+		w.m.Abandon()
+	}
+}
+
+// Two threads in one filter, and one in that of a knote that has been detached, are
+// found where they come in (I4).
+func TestOneAsker(t *testing.T) {
+	for want, before := range map[string]func(td *machine.Thread, kn *Knote){
+		"kqueue: I4: second calls the filter of knote READ 0, and first is in it":      func(td *machine.Thread, kn *Knote) { kn.lend(td) },
+		"kqueue: I4: second calls the filter of knote READ 0, which has been detached": func(td *machine.Thread, kn *Knote) { kn.state |= done },
+		"<nil>": func(td *machine.Thread, kn *Knote) { kn.lend(td)() },
+	} {
+		w := newWorld(t, virtually())
+		var got any
+		w.m.Go("first", 0, func(td *machine.Thread) { before(td, w.idle()) })
+		w.m.Run()
+		w.m.Go("second", 0, func(td *machine.Thread) {
+			defer func() { got = recover() }()
+			w.idle().lend(td)()
+		})
+		w.m.Run()
+		if fmt.Sprint(got) != want {
+			t.Errorf("%v, want %s", got, want)
 		}
 		w.m.Abandon()
 	}

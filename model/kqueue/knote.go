@@ -51,7 +51,9 @@ type Knote struct {
 	waiters int32   // threads that wait for busy to pass or for done
 	again   []int64 // hints of callouts that came while it was busy
 
-	_ [24]byte // the halves are written by different CPUs; a knote is four lines
+	asker *machine.Thread // of a virtual machine: who is in a filter that may lose the domain
+
+	_ [16]byte // the halves are written by different CPUs; a knote is four lines
 
 	// The queue's half: guarded by q.place.
 

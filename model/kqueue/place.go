@@ -93,12 +93,23 @@ func (w *watched) activate(td *machine.Thread, kn *Knote) {
 }
 
 // lend lets others in while td runs a filter of kn that may lose the domain, and
-// returns what ends that.
+// returns what ends that. Whoever comes in must leave kn alone: its filter is called
+// by one thread at a time, and by none once it has been detached (I4).
 func (kn *Knote) lend(td *machine.Thread) (back func()) {
 	w, ok := kn.place.Domain.(*watched)
 	if !ok {
 		return func() {}
 	}
+	if kn.asker != nil {
+		panic(fmt.Sprintf("kqueue: I4: %s calls the filter of %v, and %s is in it", td.Name, kn, kn.asker.Name))
+	}
+	if kn.state&done != 0 {
+		panic(fmt.Sprintf("kqueue: I4: %s calls the filter of %v, which has been detached", td.Name, kn))
+	}
+	kn.asker = td
 	w.end(td, nil)
-	return func() { w.begin(td, "comes back from a filter to") }
+	return func() {
+		w.begin(td, "comes back from a filter to")
+		kn.asker = nil
+	}
 }
