@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -133,11 +134,12 @@ func (a *app) spawn(ctx context.Context, o *order, told func(*progress)) (*endin
 		return nil, fmt.Errorf("cannot start a process for %s: %w", o.Strategy, err)
 	}
 	cmd := exec.Command(exe, childVerb, string(text))
-	// A report ends the child, so there are none to wait a second for at its end.
-	race := fmt.Sprintf(" halt_on_error=1 atexit_sleep_ms=0 exitcode=%d", exitRace)
-	if o.Work == workExplore {
-		// A virtual machine may look for a race again, in other executions.
-		race += " suppress_equal_stacks=0 suppress_equal_addresses=0"
+	race, reports, err := detector(o)
+	if err != nil {
+		return nil, fmt.Errorf("cannot start a process for %s: %w", o.Strategy, err)
+	}
+	if reports != "" {
+		defer os.RemoveAll(reports)
 	}
 	cmd.Env = append(os.Environ(), "GORACE="+strings.TrimSpace(os.Getenv("GORACE")+race))
 	// The child ends when this pipe does, that is also when we are killed.
@@ -198,6 +200,14 @@ wait:
 	}
 	e.took = time.Since(start)
 	e.output = stderr.bytes()
+	if reports != "" {
+		files, _ := filepath.Glob(filepath.Join(reports, "*")) // the pattern is well formed
+		for _, name := range files {
+			if text, err := os.ReadFile(name); err == nil {
+				e.output = append(e.output, text[:min(len(text), tailBytes)]...)
+			}
+		}
+	}
 	if line := report.last(); line != nil {
 		e.spoke = true
 		if err := json.Unmarshal(line, &e.progress); err != nil {
@@ -205,6 +215,26 @@ wait:
 		}
 	}
 	return e, nil
+}
+
+// detector returns what a child's race detector is told, and a folder that its
+// reports go to, if they do not go to the child's standard error. A report ends the
+// child, so there are none to wait a second for at its end; but to one that explores
+// it is a finding of the execution that it is at, which reads what it says, and makes
+// the execution again.
+func detector(o *order) (options, reports string, err error) {
+	options = fmt.Sprintf(" halt_on_error=1 atexit_sleep_ms=0 exitcode=%d", exitRace)
+	if o.Work != workExplore {
+		return options, "", nil
+	}
+	options = fmt.Sprintf(" halt_on_error=0 atexit_sleep_ms=0 exitcode=%d suppress_equal_stacks=0 suppress_equal_addresses=0", exitRace)
+	if raceBuild() {
+		if reports, err = os.MkdirTemp("", "kqlab-races-"); err != nil {
+			return "", "", err
+		}
+		options += " log_path=" + filepath.Join(reports, "report")
+	}
+	return options, reports, nil
 }
 
 // try has a strategy tried in a child process, and judges by its end.
@@ -229,6 +259,9 @@ func (a *app) tryTold(ctx context.Context, e strategies.Entry, o order, told fun
 	switch {
 	case end.Finding != "":
 		v.Caught, v.Finding = byFinding, end.Finding
+		if strings.HasPrefix(end.Finding, "no data race") {
+			v.Caught = byRace
+		}
 	case end.hung:
 		patience, each := o.patience()
 		v.Caught, v.Finding = byDeadline, fmt.Sprintf("did not end within %v; it had done %d operations", patience, v.Operations)

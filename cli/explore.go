@@ -298,7 +298,7 @@ func (a *app) exploreOne(ctx context.Context, e planted, o order, tell func(done
 	if one.From != nil && *one.From != *one.To {
 		v.smaller = fmt.Sprintf("from %v to %v", one.From, one.To)
 	}
-	if v.Caught == byFinding && one.File != "" {
+	if (v.Caught == byFinding || v.Caught == byRace) && one.File != "" {
 		v.Again = fmt.Sprintf("%s replay %s", a.program, one.File)
 	} else {
 		v.Again = fmt.Sprintf("%s explore --strategies %s --scenario %s --scheduler %s --seed %d --schedules %d",

@@ -305,3 +305,21 @@ func TestExploreBadUsage(t *testing.T) {
 		}
 	}
 }
+
+// A data race is a finding like any other, in a build that sees it: with a file that
+// is replayed, and with who touched what.
+func TestExploreRaceIsKept(t *testing.T) {
+	if !cli.RaceBuild() {
+		t.Skip("only a build with the race detector sees races: go test -race")
+	}
+	inFolder(t)
+	status, stdout, stderr := kqlab(t, "explore", "--strategies", "none", "--scenario", "two-sleepers-one-event", "--scheduler", "dfs:0", "--schedules", "50", "--out", "found")
+	if status != cli.ExitWrong {
+		t.Fatalf("status %d:\n%s%s", status, stdout, stderr)
+	}
+	for _, want := range []string{"caught by a data race: no data race violated: ", " in kqueue.", "; previous ", " replay found/none-", "made smaller: "} {
+		if !strings.Contains(stderr, want) {
+			t.Errorf("no %q in\n%s", want, stderr)
+		}
+	}
+}
