@@ -58,6 +58,7 @@ const (
 	workCampaign = "campaign"
 	workExplore  = "explore"
 	workOutcomes = "outcomes"
+	workSurvey   = "survey"
 )
 
 // patience is how long a child may go on without ending, or, if each, without a
@@ -67,7 +68,7 @@ func (o *order) patience() (d time.Duration, each bool) {
 	switch {
 	case o.Work == workCampaign:
 		return o.Deadline + o.Shrink + 2*grace, true
-	case o.Work == workExplore:
+	case o.Work == workExplore || o.Work == workSurvey:
 		return explorePatience, true
 	case o.Work == workOutcomes:
 		return outcomesPatience + time.Duration(o.Schedules)*time.Millisecond, true
@@ -102,6 +103,7 @@ type progress struct {
 	NoToken  string    `json:"notoken,omitempty"`
 
 	Compared *compared `json:"compared,omitempty"`
+	Surveyed *surveyed `json:"surveyed,omitempty"`
 }
 
 const (
@@ -249,8 +251,9 @@ func (a *app) tryTold(ctx context.Context, e strategies.Entry, o order, told fun
 	if err != nil {
 		return nil, err
 	}
-	v.Took, v.output, v.tallies, v.Files, v.explored = end.took, end.output, end.tallies, end.Files, end.Explored
+	v.Took, v.output, v.tallies, v.Files, v.execs = end.took, end.output, end.tallies, end.Files, end.Explored
 	v.Token, v.noToken, v.compared = end.Token, end.NoToken, end.Compared
+	v.Surveyed = end.Surveyed
 	if end.stopped {
 		v.Unfinished = true
 		return v, nil
@@ -268,7 +271,7 @@ func (a *app) tryTold(ctx context.Context, e strategies.Entry, o order, told fun
 		if each {
 			v.Finding = fmt.Sprintf("came no further for %v; it had done %d operations", patience, v.Operations)
 		}
-	case end.err == nil && (v.Rounds > 0 || v.explored != nil):
+	case end.err == nil && (v.Rounds > 0 || v.execs != nil):
 		v.Correct = true
 		return v, nil
 	case end.err == nil:
@@ -285,7 +288,7 @@ func (a *app) tryTold(ctx context.Context, e strategies.Entry, o order, told fun
 	switch o.Work {
 	case workCampaign:
 		return v, a.keep(v, end)
-	case workExplore, workOutcomes:
+	case workExplore, workOutcomes, workSurvey:
 		return v, nil
 	}
 	// The round that went wrong is the one after the last that was reported,
@@ -339,13 +342,13 @@ func (a *app) childVerb() *cobra.Command {
 		}
 		e := entries[0]
 		switch o.Work {
-		case workStress, workCampaign:
+		case workStress, workCampaign, workSurvey:
 		case workExplore, workOutcomes:
 			if err := o.fits(); err != nil {
 				return refuse(usage("", "%v", err))
 			}
 		default:
-			return refuse(usage("", "work %q: want %s, %s, %s or %s", o.Work, workStress, workCampaign, workExplore, workOutcomes))
+			return refuse(usage("", "work %q: want %s, %s, %s, %s or %s", o.Work, workStress, workCampaign, workExplore, workOutcomes, workSurvey))
 		}
 		watchParent()
 		switch o.Work {
@@ -358,6 +361,10 @@ func (a *app) childVerb() *cobra.Command {
 			return nil
 		case workExplore:
 			if err := exploring(cmd.Context(), a.stdout, e, &o); err != nil {
+				return refuse(err)
+			}
+		case workSurvey:
+			if err := surveying(cmd.Context(), a.stdout, e, &o); err != nil {
 				return refuse(err)
 			}
 		case workOutcomes:

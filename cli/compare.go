@@ -16,6 +16,8 @@ const (
 	compareBudget = 45 * time.Second
 	// checkShare is the part of the budget that goes to the campaigns.
 	checkShare = 0.2
+	// exploreShare is the part that goes to explorations.
+	exploreShare = 0.15
 	// checkLeast is how long each strategy is tried at least: some hundreds of
 	// histories, in which the control has every chance to be caught.
 	checkLeast = 250 * time.Millisecond
@@ -33,6 +35,9 @@ func (a *app) compareVerb() *cobra.Command {
 		Long: `Compare runs drawn scripts under each strategy and holds every history against the
 specification, as check does, each strategy in a process of its own with a deadline.
 Beside them it tries the control "none", which locks nothing and must be caught.
+Those that it has not caught are explored, as the verb explore does: all kept scenarios,
+by two schedulers that draw, and some of the small ones to their end at two preemptions;
+and so are the planted faults, to see what that would catch.
 Then it measures what those found right cost, and writes a folder:
 
   index.html      the report, with plots; one file, needs nothing else
@@ -109,8 +114,15 @@ Exit status: 0 all right; 1 a strategy is wrong, or the control was not caught;
 				break
 			}
 		}
+		explored := time.Duration(exploreShare * float64(f.budget))
+		if err := a.survey(cmd.Context(), r.verdicts, f.seed, explored, f.out, func(done float64, what string) {
+			at := checkShare + exploreShare*done
+			bar.span(at, at, 0, what)
+		}); err != nil {
+			return err
+		}
 		left := max(f.budget-time.Since(r.began), f.budget/2)
-		r.measure(cmd.Context(), bar, checkShare, entries, left)
+		r.measure(cmd.Context(), bar, checkShare+exploreShare, entries, left)
 		r.goals = bench.Goals(r.records)
 		bar.clear()
 

@@ -83,6 +83,12 @@ func TestCompare(t *testing.T) {
 		t.Errorf("verdicts %+v, want giant and mine correct and the control caught", all)
 	}
 
+	for _, v := range all[:2] {
+		if x := v.Explored; x.Executions < 25 || x.Scenarios == 0 || x.Planted < 8 || x.Caught < 5 {
+			t.Errorf("%s: explored %+v, want executions, and most controls caught", v.Strategy, x)
+		}
+	}
+
 	lines := benchfmt.NewReader(strings.NewReader(file(t, "r", "bench.txt")), "bench.txt")
 	n := 0
 	for lines.Scan() {
@@ -98,7 +104,7 @@ func TestCompare(t *testing.T) {
 	}
 
 	page := file(t, "r", "index.html")
-	for _, s := range []string{"giant", "mine", "caught 1 of 1 faults", "held against the specification", "undecided", "Cost of an event, by strategy", "From one CPU to two",
+	for _, s := range []string{"giant", "mine", "caught 1 of 1 faults", "the same caught ", "explored on a virtual machine", "held against the specification", "undecided", "Cost of an event, by strategy", "From one CPU to two",
 		"<svg ", "prefers-color-scheme: dark", "compare --strategies giant,mine", "seed 3", recs[0].Go, "How to read this"} {
 		if !strings.Contains(page, s) {
 			t.Errorf("the page lacks %q", s)

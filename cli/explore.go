@@ -283,7 +283,7 @@ func (a *app) exploreOne(ctx context.Context, e planted, o order, tell func(done
 	if err != nil {
 		return nil, nil, err
 	}
-	one := v.explored
+	one := v.execs
 	if one == nil { // it did not come to say a word
 		one = &explored{Seconds: time.Since(begin).Seconds()}
 	}

@@ -29,7 +29,8 @@ type page struct {
 	Verdicts  []pageVerdict
 	Tried     string // how the verdicts were come by
 	Campaign  bool   // by campaigns
-	Races     bool   // built with the race detector
+	Surveys   []pageSurvey
+	Races     bool // built with the race detector
 	Figures   []figure
 	Tables    []pageTable
 	Goals     []pageGoal
@@ -51,6 +52,11 @@ type pageVerdict struct {
 	Word, Why, Class, Ops, Evs, Rnds, Secs, Searched, Open, Said, Output string
 
 	Links []string // to files of the folder
+}
+
+// A pageSurvey is what was explored of one strategy.
+type pageSurvey struct {
+	Strategy, Class, Word, Executions, Speed, Scenarios, Complete, Why string
 }
 
 // A pageTable is the figures of one workload.
@@ -142,6 +148,13 @@ func (r *result) writePage(w io.Writer) error {
 			pv.Output = v.outputName()
 		}
 		p.Verdicts = append(p.Verdicts, pv)
+		if x := v.Surveyed; x != nil {
+			ps := pageSurvey{v.Strategy, "good", "no finding", commas(x.Executions), commas(x.speed()), commas(x.Scenarios), commas(x.Complete), "the same " + x.why()}
+			if !v.Correct {
+				ps.Class, ps.Word = pv.Class, pv.Word
+			}
+			p.Surveys = append(p.Surveys, ps)
+		}
 	}
 	for _, g := range r.goals {
 		op := "≤"

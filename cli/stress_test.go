@@ -15,6 +15,7 @@ type verdict struct {
 	Rounds, Scripts, Checked         int
 	Operations, Events, Seed         uint64
 	Files                            []string
+	Explored                         struct{ Executions, Scenarios, Caught, Planted int }
 }
 
 func verdicts(t *testing.T, text string) []verdict {

@@ -26,12 +26,14 @@ type verdict struct {
 	Finding    string `json:"finding,omitempty"` // what the process said
 	Again      string `json:"again,omitempty"`   // the command that shows it again
 	tallies
-	Files []string      `json:"files,omitempty"` // scripts and pictures of what was found
-	Seed  uint64        `json:"seed"`            // of the first round or script; each later one adds 1
-	Took  time.Duration `json:"took"`            // ns
+	Files    []string  `json:"files,omitempty"`    // scripts and pictures of what was found
+	Surveyed *surveyed `json:"explored,omitempty"` // what was explored beside; nil if nothing was
+
+	Seed uint64        `json:"seed"` // of the first round or script; each later one adds 1
+	Took time.Duration `json:"took"` // ns
 
 	order    order
-	explored *explored // of an exploration
+	execs    *explored // of an exploration
 	compared *compared // of a comparison of outcomes
 	Token    string    `json:"token,omitempty"` // of the kept scenario that it was found in: what replay takes instead of a file
 
@@ -204,6 +206,7 @@ func (v *verdict) cell(p paint) cell {
 func printVerdicts(w io.Writer, verdicts []*verdict, p paint) {
 	if len(verdicts) > 0 && verdicts[0].order.Work == workCampaign {
 		printCampaigns(w, verdicts, verdicts, p)
+		printSurvey(w, verdicts, p)
 		return
 	}
 	g := grid{{
