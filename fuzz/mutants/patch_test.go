@@ -2,8 +2,10 @@ package mutants_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -40,6 +42,16 @@ func TestApply(t *testing.T) {
 			if err1 != nil || err2 != nil || string(before) == string(after) {
 				t.Errorf("%s: %s is the same with the patch (%v, %v)", m.Name, from, err1, err2)
 			}
+		}
+		explored := m.Equivalent != ""
+		for file := range o.Replace {
+			explored = explored || !strings.Contains(filepath.ToSlash(file), "/model/") // of what checks
+		}
+		for _, c := range m.Cells {
+			explored = explored || c.Explored()
+		}
+		if !explored {
+			t.Errorf("%s: want a line caught: with a scenario or a program, so that it is found without luck", m.Name)
 		}
 		for _, c := range m.Cells {
 			if !c.Package() && !known[c.Under] {
@@ -147,4 +159,34 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestControlsOfInvariants: the mutants that the list of invariants names as controls
+// exist, and each invariant that is there to be broken has one, or a test.
+func TestControlsOfInvariants(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root, "model/kqueue/audit.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{}
+	for _, m := range every(t) {
+		known[m.Name] = true
+	}
+	_, list, ok := strings.Cut(string(text), "// Each has a control")
+	if !ok {
+		t.Fatal("no list of controls in audit.go")
+	}
+	list, _, _ = strings.Cut(list, "\nfunc ")
+	for i := 1; i <= 17; i++ {
+		line := regexp.MustCompile(fmt.Sprintf(`(?m)^//\tI%d +(\S.*)$`, i)).FindStringSubmatch(list)
+		if line == nil {
+			t.Errorf("I%d has no control", i)
+			continue
+		}
+		for _, name := range strings.Split(line[1], ", ") {
+			if name == strings.ToLower(name) && !strings.Contains(name, " ") && !known[name] {
+				t.Errorf("I%d: no mutant %q", i, name)
+			}
+		}
+	}
 }

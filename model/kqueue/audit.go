@@ -36,6 +36,27 @@ import (
 //	I15  the results of a poll are its own                    there is no poll or select yet
 //	I16  nothing is torn, or older than the call              OverlapError; the race detector; the specification
 //	I17  who sleeps on a queue that is closed is woken        Audit; fuzz looks at what they answer
+//
+// Each has a control, which must be found: TestAuditFinds breaks all that Audit looks
+// at; the others are mutants, strategies of package broken, and tests.
+//
+//	I1   lost-rearm, the strategy deliver-dropped-when-busy
+//	I2   TestAuditFinds
+//	I3   attach-before-look, new-knote-not-busy
+//	I4   new-knote-not-busy, TestOneAsker
+//	I5   wakeup-before-publish, one-flag-many-sleepers
+//	I6   two-ends, slow-change-seen-twice
+//	I7   the bad histories stale-after-delete, those after close and disable
+//	I8   TestAuditFinds
+//	I9   cleaner-told-early, news-while-claimed
+//	I10  hint-folded, walk-restarts
+//	I11  graph-not-locked, TestLockOrder of fuzz
+//	I12  closed-not-looked-at, list-after-attach, last-two-descriptors
+//	I13  callout-not-drained
+//	I14  limbo, no-claim-wait, pruned-while-out
+//	I15  none, as there is nothing to break
+//	I16  TestRaceReplays of fuzz
+//	I17  close-taken-for-nothing, TestWrongStrategies of fuzz
 func (k *Kernel) Audit(td *machine.Thread, now Table, queues ...*Queue) error {
 	a := audit{td: td, now: now}
 	if td != nil && td.Virtual() {
