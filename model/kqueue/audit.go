@@ -54,7 +54,7 @@ import (
 //	I12  closed-not-looked-at, list-after-attach, last-two-descriptors
 //	I13  callout-not-drained
 //	I14  limbo, no-claim-wait, pruned-while-out
-//	I15  none, as there is nothing to break
+//	I15  nothing to break yet
 //	I16  TestRaceReplays of fuzz
 //	I17  close-taken-for-nothing, TestWrongStrategies of fuzz
 func (k *Kernel) Audit(td *machine.Thread, now Table, queues ...*Queue) error {
