@@ -98,7 +98,8 @@ func (l *Log) Call(op event.Op) {
 	}
 	rec := &l.last[l.n%block]
 	l.n++
-	rec.Op, rec.Return = op, Never
+	rec.Thread, rec.Op, rec.Return = l.thread, op, Never
+	rec.Result = event.Result{Pending: true}
 	rec.from, rec.to = len(l.stamps), 0
 	rec.Call = l.clock()
 }
@@ -171,7 +172,7 @@ func (r *Recorder) history(h History, all []Stamp) (History, []Stamp) {
 				l, next, at = o, rec, i
 			}
 		}
-		h = append(h, l.record(heads[at], next.Return != Never))
+		h = append(h, next.Record)
 		heads[at]++
 		to := next.to
 		if next.Return == Never {
