@@ -46,31 +46,54 @@ var coroutines struct {
 	idle []*coroutine
 }
 
-// start takes a coroutine that will run t when it is resumed.
+// enlist takes a coroutine that will run t when it is resumed.
 //
 //go:norace
-func start(t *vthread) *coroutine {
-	coroutines.Lock()
-	defer coroutines.Unlock()
+func (v *virtual) enlist(t *vthread) *coroutine {
 	var c *coroutine
-	if n := len(coroutines.idle); n > 0 {
-		c = coroutines.idle[n-1]
-		coroutines.idle = coroutines.idle[:n-1]
+	if n := len(v.spare); n > 0 {
+		c, v.spare = v.spare[n-1], v.spare[:n-1]
 	} else {
-		c = newCoroutine()
+		c = idleCoroutine()
 	}
 	c.t, c.done, c.thrown, c.quiet = t, false, nil, false
 	return c
 }
 
-// free keeps a coroutine whose thread has ended for another.
-//
-//go:norace
-func (c *coroutine) free() {
-	if c.t = nil; c.lost {
-		return
-	}
+func idleCoroutine() *coroutine {
 	coroutines.Lock()
 	defer coroutines.Unlock()
-	coroutines.idle = append(coroutines.idle, c)
+	n := len(coroutines.idle)
+	if n == 0 {
+		return newCoroutine()
+	}
+	c := coroutines.idle[n-1]
+	coroutines.idle = coroutines.idle[:n-1]
+	return c
+}
+
+// discharge keeps a coroutine whose thread has ended for another: of the same machine,
+// if that is used again. Two that take turns at one list wait for each other.
+//
+//go:norace
+func (v *virtual) discharge(c *coroutine) {
+	switch c.t = nil; {
+	case c.lost:
+	case v.again && !v.dying:
+		v.spare = append(v.spare, c)
+	default:
+		coroutines.Lock()
+		coroutines.idle = append(coroutines.idle, c)
+		coroutines.Unlock()
+	}
+}
+
+// disband gives all coroutines that the machine has kept to others.
+//
+//go:norace
+func (v *virtual) disband() {
+	coroutines.Lock()
+	coroutines.idle = append(coroutines.idle, v.spare...)
+	coroutines.Unlock()
+	v.spare = nil
 }

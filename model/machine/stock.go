@@ -84,7 +84,7 @@ func (v *virtual) keep(stock int, x any) {
 
 // Reset makes a virtual machine as it was when it was made, but that it has memory:
 // so a thousand executions cost no more of that than the one that needs most. What
-// came from a [Stock] is given out again. Everything else that lies on the machine
+// came from a [Stock] is given out again. Who has reset a machine abandons it in the end. Everything else that lies on the machine
 // is its owner's to put back: a strategy, a kernel, a process.
 //
 // It reports false, and has done nothing, if the execution has not ended by itself:
@@ -100,6 +100,7 @@ func (m *Machine) Reset() bool {
 	}
 	m.live.Store(0)
 	m.retire = Stats{}
+	v.again = true
 	clear(v.threads)
 	v.threads, v.places = v.threads[:0], v.places[:0]
 	v.ids, v.clock, v.steps, v.next, v.stopped = 0, 0, 0, nil, nil

@@ -44,7 +44,9 @@ func (v *virtual) meet() {
 	v.steady, _ = v.s.(sched.Steady)
 	if raceEnabled {
 		u, ok := v.s.(sched.Unseen)
-		v.unseen, v.back = ok && u.Unseen(), make(chan struct{})
+		if v.unseen = ok && u.Unseen(); v.back == nil {
+			v.back = make(chan struct{})
+		}
 	}
 	v.witness = nil
 	if sched.Witnesses(v.s) {
@@ -71,6 +73,8 @@ type virtual struct {
 	next     *vthread // who goes on when the one that runs has stopped
 	failed   error
 	thrown   any           // what a thread has panicked with, for run to panic with
+	spare    []*coroutine  // of threads that have ended
+	again    bool          // it has been reset
 	dying    bool          // threads are being abandoned
 	stopped  *vthread      // in a race build: who has come to a point, for run to decide
 	telling  bool          // in a race build: see gather
@@ -233,7 +237,7 @@ func (v *virtual) resume(t *vthread) {
 			t.td.virtual = t
 			v.stale = true
 		}
-		t.co = start(t)
+		t.co = v.enlist(t)
 	}
 	co := t.co
 	v.next, co.running = t, true
@@ -262,7 +266,7 @@ func (v *virtual) end(t *vthread) {
 		// Not free yet: two threads on one goroutine are in order.
 		v.over = append(v.over, t.co)
 	default:
-		t.co.free()
+		v.discharge(t.co)
 	}
 }
 
@@ -298,7 +302,7 @@ func (v *virtual) gather() {
 	v.telling = false
 	raceAcquire(unsafe.Pointer(v))
 	for _, c := range v.over {
-		c.free()
+		v.discharge(c)
 	}
 	v.over = v.over[:0]
 }
@@ -475,4 +479,5 @@ func (v *virtual) abandon() {
 	}
 	v.going = 0
 	v.gather()
+	v.disband()
 }
