@@ -48,6 +48,8 @@ type order struct {
 	Scheduler string `json:",omitempty"`
 	Schedules int    `json:",omitempty"`
 	Exhaust   bool   `json:",omitempty"`
+	Placement bool   `json:",omitempty"` // it is drawn
+	Spurious  int    `json:",omitempty"` // wakeups with no reason, at most
 
 	Strategies []string `json:",omitempty"` // of a comparison of outcomes, in place of Strategy
 }

@@ -17,10 +17,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kqlab/kqlab/fuzz"
+	"github.com/kqlab/kqlab/fuzz/script"
 	"github.com/kqlab/kqlab/model/machine/sched"
 )
 
 const (
+	placementHome  = "home"
+	placementDrawn = "drawn"
+
 	generated = "generated" // in place of a scenario: drawn scripts
 	standard  = "standard"  // the scenario that is explored if none is named
 	allKept   = "all"       // in place of a scenario: each that is kept
@@ -34,6 +38,8 @@ type exploreFlags struct {
 	scenario   string
 	schedules  int
 	exhaust    bool
+	placement  string
+	spurious   int
 	workers    int
 	seed       uint64
 	out        string
@@ -57,6 +63,11 @@ kept, one after another, and "small" those with at most three threads of at most
 operations; "generated" draws scripts, as check does. Schedulers: ` + strings.Join(sched.Names(), ", ") + `;
 those after urw make every execution that they know of once, see --exhaust, and
 with it they say "complete" when there is none left.
+
+Besides who goes on a scheduler may choose the CPU on which each object is placed, or
+all that one thread makes are on one, and sleeps that end with no wakeup, after which
+the sleeper must look again. A search makes each choice: --placement drawn has it make
+many times as many executions.
 
 What fails is saved, with its schedule and a page that shows it step by step: the verb
 replay shows the same execution.
@@ -84,6 +95,7 @@ Exit status: 0 no finding; 1 a strategy is wrong; 2 bad usage; 130 interrupted.`
 			"explore --scenario generated --scheduler pct:3 --strategies pcpu",
 			"explore --scenario all --scheduler pct:3                each that is kept",
 			"explore --scenario small --scheduler dfs:1 --exhaust    each to its end",
+			"explore --scenario all --spurious 2                     sleeps may end with no wakeup",
 			"explore --strategies none                               a control"),
 		Args: noArgs,
 	}
@@ -95,6 +107,8 @@ Exit status: 0 no finding; 1 a strategy is wrong; 2 bad usage; 130 interrupted.`
 		switch {
 		case f.schedules < 1 || f.schedules > 1e12:
 			return usage(verb, "--schedules %d: want 1 to 1000000000000", f.schedules)
+		case f.spurious < 0 || f.spurious > script.MaxSpurious:
+			return usage(verb, "--spurious %d: want 0 to %d", f.spurious, script.MaxSpurious)
 		case f.workers < 1 || f.workers > 1000:
 			return usage(verb, "--workers %d: want 1 to 1000", f.workers)
 		}
@@ -104,6 +118,15 @@ Exit status: 0 no finding; 1 a strategy is wrong; 2 bad usage; 130 interrupted.`
 		}
 		if _, search := c.(sched.Search); f.exhaust && !search {
 			return usage(verb, "--exhaust with --scheduler %s, which draws without an end: want one that searches, such as dfs:2", f.scheduler)
+		}
+		switch f.placement {
+		case placementHome, placementDrawn:
+		case "":
+			if o := f.order("", subject{}); o.draws() {
+				f.placement = placementDrawn
+			}
+		default:
+			return usage(verb, "--placement %q: want %s or %s", f.placement, placementHome, placementDrawn)
 		}
 		entries, err := a.findPlanted(verb, given(cmd, "strategies", f.strategies))
 		if err != nil {
@@ -122,6 +145,8 @@ Exit status: 0 no finding; 1 a strategy is wrong; 2 bad usage; 130 interrupted.`
 	fs.StringVar(&f.scheduler, "scheduler", "random", "who decides: "+strings.Join(sched.Names(), ", "))
 	fs.IntVar(&f.schedules, "schedules", 10_000, "executions to make of each scenario under each strategy")
 	fs.BoolVar(&f.exhaust, "exhaust", false, "make all executions that the scheduler knows of, however many")
+	fs.StringVar(&f.placement, "placement", "", "CPU of each object: "+placementHome+", that of the thread which makes it, or "+placementDrawn+"; "+placementDrawn+" if executions are")
+	fs.IntVar(&f.spurious, "spurious", 0, "sleeps of an execution that may end with no wakeup, at most")
 	fs.IntVar(&f.workers, "workers", 1, "executions that are made side by side; what is found does not depend on it")
 	fs.Uint64Var(&f.seed, "seed", 1, "of the scheduler, and of the first drawn script")
 	fs.StringVar(&f.out, "out", "failures", "folder for what is found")
@@ -182,6 +207,7 @@ func (f *exploreFlags) order(name string, s subject) order {
 	return order{
 		Work: workExplore, Strategy: name, Seed: f.seed, Workers: f.workers, Folder: f.out,
 		Scenario: s.name, Script: s.script, Scheduler: f.scheduler, Schedules: f.schedules, Exhaust: f.exhaust,
+		Placement: f.placement == placementDrawn, Spurious: f.spurious,
 	}
 }
 
@@ -330,6 +356,17 @@ func unseen(share *float64) string {
 	return fmt.Sprintf("%.2f %%", 100**share)
 }
 
+// choices says what else the scheduler decides; "" if nothing.
+func (f *exploreFlags) choices() (words string) {
+	if f.placement == placementDrawn {
+		words = ", placement drawn"
+	}
+	if f.spurious > 0 {
+		words += fmt.Sprintf(", up to %d spurious wakeups", f.spurious)
+	}
+	return words
+}
+
 // printExplored prints what came of each, and last how fast it was.
 func printExplored(w io.Writer, f *exploreFlags, all []*explored, p paint) {
 	several := slices.ContainsFunc(all, func(one *explored) bool { return one.Scenario != all[0].Scenario })
@@ -369,7 +406,7 @@ func printExplored(w io.Writer, f *exploreFlags, all []*explored, p paint) {
 		}
 		g = append(g, row)
 	}
-	fmt.Fprintf(w, "%s  %s, scheduler %s, seed %d\n", p.bold("Explored"), f.scenario, f.scheduler, f.seed)
+	fmt.Fprintf(w, "%s  %s, scheduler %s, seed %d%s\n", p.bold("Explored"), f.scenario, f.scheduler, f.seed, f.choices())
 	g.print(w, p)
 	for _, one := range all {
 		for i, line := range one.Missed {

@@ -223,12 +223,40 @@ func TestExploreFinds(t *testing.T) {
 	}
 }
 
+// What goes wrong between two CPUs is found where placement is drawn, as it is if
+// executions are, and not where all is at home, as it is in a search; and the table says
+// which it was.
+func TestExplorePlacement(t *testing.T) {
+	skipRace(t)
+	inFolder(t)
+	for flags, wrong := range map[string]bool{
+		"--schedules 300":                    true,
+		"--schedules 300 --placement home":   false,
+		"--scheduler dfs:2 --exhaust":        false,
+		"--schedules 300 --placement drawn":  true,
+		"--schedules 300 --spurious 2":       true,
+		"--scheduler dfs:1 --placement home": false,
+	} {
+		args := append([]string{"explore", "--strategies", "migrate-does-not-drain", "--scenario", "scan-against-delete"}, strings.Fields(flags)...)
+		status, stdout, stderr := kqlab(t, args...)
+		if (status == cli.ExitWrong) != wrong || !wrong && status != 0 {
+			t.Errorf("%s: status %d:\n%s%s", flags, status, stdout, stderr)
+		}
+		if got := strings.Contains(stdout, "placement drawn"); got != wrong {
+			t.Errorf("%s: placement is drawn, says the table: %t:\n%s", flags, got, stdout)
+		}
+		if got := strings.Contains(stdout, "2 spurious wakeups"); got != strings.Contains(flags, "spurious") {
+			t.Errorf("%s: wakeups, says the table: %t:\n%s", flags, got, stdout)
+		}
+	}
+}
+
 // What fails in a scenario that is kept has a token, which replay takes for a file.
 func TestExploreToken(t *testing.T) {
 	skipRace(t)
 	inFolder(t)
 	_, stdout, stderr := kqlab(t, "explore", "--strategies", "none", "--scenario", "two-sleepers-one-event", "--schedules", "1000")
-	token := regexp.MustCompile(`(?m)^  token: (none:two-sleepers-one-event:\S+)$`).FindStringSubmatch(stderr)
+	token := regexp.MustCompile(`(?m)^  token: (none:two-sleepers-one-event\+drawn:\S+)$`).FindStringSubmatch(stderr)
 	if token == nil {
 		t.Fatalf("no token:\n%s%s", stdout, stderr)
 	}
@@ -267,6 +295,9 @@ func TestExploreBadUsage(t *testing.T) {
 	}
 	for _, tt := range []struct{ args, says string }{
 		{"explore --schedules 0", "--schedules 0: want 1 to"},
+		{"explore --placement here", `--placement "here": want home or drawn`},
+		{"explore --spurious 101", "--spurious 101: want 0 to 100"},
+		{"explore --spurious -1", "--spurious -1: want 0 to 100"},
 		{"explore --workers 0", "--workers 0: want 1 to"},
 		{"explore --exhaust", "--exhaust with --scheduler random, which draws without an end"},
 		{"explore --scheduler pct:0", `"pct:0"`},

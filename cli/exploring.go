@@ -53,7 +53,7 @@ func (o *order) fits() error {
 // exploration returns what explores a script, or drawn ones, under a strategy.
 func (o *order) exploration(e strategies.Entry, s *script.Script) fuzz.Exploration {
 	x := fuzz.Exploration{
-		Options: fuzz.Options{New: e.New, Strategy: e.Name},
+		Options: fuzz.Options{New: e.New, Strategy: e.Name, Choices: script.Choices{Placement: o.Placement, Spurious: o.Spurious}},
 		Workers: o.Workers,
 		Most:    o.Schedules,
 		Scheduler: func(i int) sched.Scheduler {

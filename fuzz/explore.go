@@ -227,7 +227,7 @@ func (w *explorers) explore(ctx context.Context, p *part, at workplace) {
 				other := *r
 				r = &other
 				r.History, r.Finding = detached(r.History), f
-				r.schedule(&sched.Recorded{Schedule: decisions})
+				r.schedule(&sched.Recorded{Schedule: decisions}, &w.Options)
 			}
 		}
 		if r.Finding != nil {
@@ -355,6 +355,7 @@ var ErrMisfit = errors.New("the schedule does not fit")
 // options. The error is [ErrMisfit], and says at which decision or turn; what was carried
 // out all the same is in the report.
 func Replay(s *script.Script, o Options) (*Report, error) {
+	o.Choices = s.Schedule.Choices
 	if turns := s.Schedule.Turns; turns != nil && s.Schedule.Decisions == nil {
 		way, err := parseTurns(turns)
 		if err != nil {

@@ -92,6 +92,7 @@ func newReduction(ctx context.Context, r *Report, o Options, most int, progress 
 		x.out.To, x.out.Ended = x.out.From, true
 		return x, false
 	}
+	x.o.Choices = r.Script.Schedule.Choices
 	first := &tour{Scheduler: sched.NewReplay(r.Script.Schedule.Decisions)}
 	failed, _ := x.once(r.Script, first)
 	x.out.From = sizeOf(r, first)
@@ -147,7 +148,8 @@ func (x *reduction) shorten(searched int) (shorter bool) {
 	descend(x.out.Failure, x.over, func(s *script.Script) *Report {
 		pct, random := sched.NewPCT(3, drawnSeed), sched.NewRandom(drawnSeed)
 		for i := range 1 + drawnTries {
-			t := &tour{plan: x.plan}
+			// Choices are drawn too in some, or where they have moved they would not be found.
+			t := &tour{plan: x.plan, planned: i%4 < 2}
 			switch {
 			case i == 0:
 			case i%2 == 1:
@@ -172,7 +174,7 @@ func (x *reduction) shorten(searched int) (shorter bool) {
 func (x *reduction) search(s *script.Script, preemptions, most int) *Report {
 	search := sched.NewDFS(preemptions)
 	for range most {
-		t := &tour{Scheduler: search}
+		t := &tour{Scheduler: search, plan: x.plan, planned: true}
 		r, none := x.once(s, t)
 		if r != nil {
 			x.take(r, t)

@@ -44,6 +44,10 @@ type Options struct {
 	// machine. It costs more than the execution; the report has it too.
 	Trace *Trace
 
+	// Choices are what is left to the scheduler besides: on a virtual machine only.
+	// A search makes each choice, so there are many times as many executions.
+	script.Choices
+
 	onlookers []onlooker         // of a virtual machine; mostly none
 	order     *machine.LockOrder // of the executions so far; nil if each has its own
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -19,13 +20,45 @@ const MaxToken = 200
 // pass on: strategy:scenario:schedule. The schedule is the turns that the execution takes,
 // each at a place named after what is done there, and no step has a number: so a token
 // goes on to mean the same interleaving when the code around it is changed.
+//
+// What is left to a scheduler besides who goes on stands behind the scenario, as in
+// standard+drawn+spurious2: see [script.Choices].
 type Token struct {
 	Strategy, Scenario string
-	route              route
+	script.Choices
+	route route
 }
 
 // String returns the token as text.
-func (t Token) String() string { return t.Strategy + ":" + t.Scenario + ":" + t.route.String() }
+func (t Token) String() string {
+	scenario := t.Scenario
+	if t.Placement {
+		scenario += "+" + tokenDrawn
+	}
+	if t.Spurious > 0 {
+		scenario += fmt.Sprint("+", tokenSpurious, t.Spurious)
+	}
+	return t.Strategy + ":" + scenario + ":" + t.route.String()
+}
+
+// The words of choices in a token.
+const tokenDrawn, tokenSpurious = "drawn", "spurious"
+
+// readChoices reads what stands behind a scenario.
+func readChoices(words []string) (c script.Choices, err error) {
+	for _, w := range words {
+		n, e := strconv.ParseUint(strings.TrimPrefix(w, tokenSpurious), 10, 31)
+		switch {
+		case w == tokenDrawn && c == script.Choices{}:
+			c.Placement = true
+		case strings.HasPrefix(w, tokenSpurious) && e == nil && n >= 1 && n <= script.MaxSpurious && c.Spurious == 0 && w == fmt.Sprint(tokenSpurious, n):
+			c.Spurious = int(n)
+		default:
+			return c, fmt.Errorf("%q behind a scenario: want %s, and %s with a number from 1 to %d, in this order", w, tokenDrawn, tokenSpurious, script.MaxSpurious)
+		}
+	}
+	return c, nil
+}
 
 // LooksLikeToken reports whether text is meant to be a token, and not a file.
 func LooksLikeToken(text string) bool { return strings.Count(text, ":") == 2 }
@@ -43,7 +76,8 @@ func ParseToken(text string) (Token, error) {
 	if len(words) != 3 {
 		return Token{}, fmt.Errorf("%q: want strategy:scenario:schedule", text)
 	}
-	t := Token{Strategy: words[0], Scenario: words[1]}
+	scenario := strings.Split(words[1], "+")
+	t := Token{Strategy: words[0], Scenario: scenario[0]}
 	if t.Strategy == "" {
 		return t, fmt.Errorf("%q: want the name of a strategy before the first colon", text)
 	}
@@ -51,6 +85,9 @@ func ParseToken(text string) (Token, error) {
 		return t, fmt.Errorf("scenario %q: want one of %s", t.Scenario, strings.Join(Scenarios(), ", "))
 	}
 	var err error
+	if t.Choices, err = readChoices(scenario[1:]); err != nil {
+		return t, err
+	}
 	t.route, err = parseRoute(words[2])
 	return t, err
 }
@@ -63,6 +100,7 @@ func (t Token) Replay(o Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
+	o.Choices = t.Choices
 	return take(s, t.route, o)
 }
 
@@ -84,6 +122,7 @@ func take(s *script.Script, r route, o Options) (*Report, error) {
 func routeOf(r *Report, o Options) (route, error) {
 	s := *r.Script
 	s.Schedule = nil
+	o.Choices = r.Script.Schedule.Choices
 	replay := sched.NewReplay(r.Script.Schedule.Decisions)
 	note := &traveller{Scheduler: replay}
 	note.Begin()
@@ -104,6 +143,7 @@ func (r *Report) Turning(o Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
+	o.Choices = r.Script.Schedule.Choices
 	again, err := take(r.Script, way, o)
 	if err == nil && (again.Finding == nil || !slices.Equal(again.Script.Schedule.Decisions, r.Script.Schedule.Decisions)) {
 		err = fmt.Errorf("%w: as turns it is another execution: %v", ErrMisfit, way)
@@ -139,7 +179,7 @@ func TokenOf(r *Report, scenario string, o Options) (Token, error) {
 	if err != nil {
 		return none("%w", err)
 	}
-	t := Token{Strategy: r.Strategy, Scenario: scenario, route: way}
+	t := Token{Strategy: r.Strategy, Scenario: scenario, Choices: r.Script.Schedule.Choices, route: way}
 	if n := len(t.String()); n > MaxToken {
 		return none("it would have %d characters, for %s, and may have %d", n, plural(len(t.route), "turn"), MaxToken)
 	}

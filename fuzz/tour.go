@@ -11,12 +11,14 @@ import (
 type tour struct {
 	sched.Scheduler // who decides; if nil, plan does, and elsewhere the usual way is taken
 	plan            []detour
+	planned         bool // choices are made by the plan, whoever decides
 
 	made        []detour
 	preemptions int
 
 	steps []int // by thread, made so far
 	here  milestone
+	nth   int // choices made here
 }
 
 // A milestone is behind so many steps of the thread that ran last.
@@ -28,10 +30,11 @@ type tour struct {
 type milestone struct{ thread, step int }
 
 // A detour is a decision against the usual one: at that milestone, another thread went
-// on.
+// on, or something else was chosen than 0.
 type detour struct {
 	milestone
-	to int
+	nth int // the how manieth choice there, from 1; 0 if it is about threads
+	to  int
 }
 
 // usual is what is decided where nothing speaks against it: nobody is preempted,
@@ -49,6 +52,7 @@ func usual(can []int, current int) int {
 // Begin implements [sched.Scheduler].
 func (t *tour) Begin() bool {
 	t.made, t.preemptions, t.here = nil, 0, milestone{}
+	t.nth = 0
 	clear(t.steps)
 	return t.Scheduler == nil || t.Scheduler.Begin()
 }
@@ -59,13 +63,13 @@ func (t *tour) Next(can []int, current int, v sched.View) int {
 	i := straight
 	if t.Scheduler != nil {
 		i = t.Scheduler.Next(can, current, v)
-	} else if p := slices.IndexFunc(t.plan, func(d detour) bool { return d.milestone == t.here }); p >= 0 {
+	} else if p := slices.IndexFunc(t.plan, func(d detour) bool { return d.milestone == t.here && d.nth == 0 }); p >= 0 {
 		if there := slices.Index(can, t.plan[p].to); there >= 0 {
 			i = there
 		}
 	}
 	if i != straight {
-		t.made = append(t.made, detour{t.here, can[i]})
+		t.made = append(t.made, detour{t.here, 0, can[i]})
 		if straight == current {
 			t.preemptions++
 		}
@@ -97,13 +101,20 @@ func (t *tour) step(thread int) {
 		t.steps = append(t.steps, 0)
 	}
 	t.steps[thread]++
-	t.here = milestone{thread, t.steps[thread]}
+	t.here, t.nth = milestone{thread, t.steps[thread]}, 0
 }
 
 // Choose implements [sched.Scheduler].
 func (t *tour) Choose(n int) int {
-	if t.Scheduler != nil {
-		return t.Scheduler.Choose(n)
+	t.nth++
+	i := 0
+	if t.Scheduler != nil && !t.planned {
+		i = t.Scheduler.Choose(n)
+	} else if p := slices.IndexFunc(t.plan, func(d detour) bool { return d.milestone == t.here && d.nth == t.nth }); p >= 0 {
+		i = min(t.plan[p].to, n-1)
 	}
-	return 0
+	if i != 0 {
+		t.made = append(t.made, detour{t.here, t.nth, i})
+	}
+	return i
 }

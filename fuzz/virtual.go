@@ -75,7 +75,7 @@ func (l *lab) run(s *script.Script) *Report {
 	found := *report
 	found.History = detached(found.History)
 	if kept, ok := l.o.Scheduler.(*sched.Recorded); ok {
-		found.schedule(kept)
+		found.schedule(kept, &l.o)
 	}
 	l.close()
 	return &found
@@ -118,6 +118,10 @@ func newVirtual(o Options) *run {
 		s = r.tracer
 	}
 	r.m = machine.Virtual(script.MaxCPU+1, s)
+	if o.Placement {
+		r.m.DrawPlacement()
+	}
+	r.m.AllowSpurious(o.Spurious)
 	r.boot()
 	return r
 }
@@ -171,9 +175,9 @@ func planOf(s *script.Script) (p plan) {
 }
 
 // schedule makes the decisions of an execution a part of its script.
-func (r *Report) schedule(kept *sched.Recorded) {
+func (r *Report) schedule(kept *sched.Recorded, o *Options) {
 	s := *r.Script
-	s.Schedule = &script.Schedule{Strategy: r.Strategy, Decisions: slices.Clone(kept.Schedule)}
+	s.Schedule = &script.Schedule{Strategy: r.Strategy, Choices: o.Choices, Decisions: slices.Clone(kept.Schedule)}
 	r.Script = &s
 }
 

@@ -37,7 +37,7 @@ func TestExplore(t *testing.T) {
 	e, _ := strategy(t)
 	what := explored()
 	if what == "" {
-		t.Fatalf("%s: want STRATEGY,TRY,scenario/NAME or program/NAME", variable)
+		t.Fatalf("%s: want STRATEGY,TRY,scenario/NAME, spurious/NAME or program/NAME", variable)
 	}
 	first, medians := "", []string{}
 	for _, policy := range policies {
@@ -81,13 +81,18 @@ func explore(t *testing.T, what string, e strategies.Entry, policy string, seed 
 		}
 		return mostNeeded + 1, nil
 	}
-	name := strings.TrimPrefix(what, mutants.Scenario)
+	var choices script.Choices
+	name, spurious := strings.CutPrefix(what, mutants.Spurious)
+	if spurious {
+		choices.Spurious = 2
+	}
+	name = strings.TrimPrefix(name, mutants.Scenario)
 	scenario, err := fuzz.Scenario(name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	x := fuzz.Exploration{
-		Options: fuzz.Options{New: e.New, Strategy: e.Name},
+		Options: fuzz.Options{New: e.New, Strategy: e.Name, Choices: choices},
 		Script:  func(int) *script.Script { return scenario }, Scripts: 1, Each: mostNeeded,
 		Scheduler: func(int) sched.Scheduler { return s },
 	}

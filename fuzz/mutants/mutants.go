@@ -49,7 +49,8 @@ type Mutant struct {
 type Cell struct {
 	Under string // a strategy, or a package below the module's directory
 	// Test is a path below the conformance suite, [Stress], [Scripts], [Sleepers],
-	// or [Scenario] or [Program] and the name of one; or a test of the package.
+	// or [Scenario], [Spurious] or [Program] and the name of one; or a test of the
+	// package.
 	Test string
 }
 
@@ -63,6 +64,9 @@ const (
 	// Scenario, before the name of a scenario that is kept, is executions of it on a
 	// virtual machine, whose scheduler decides who runs when.
 	Scenario = "scenario/"
+	// Spurious, before the name of a scenario, is the same, but that two sleeps of each
+	// execution may end with no wakeup. Without, nothing is found.
+	Spurious = "spurious/"
 	// Program, before a name, is the same of something that no script can say.
 	Program = "program/"
 	// Sleepers has two threads sleep in a queue, of which one leaves for
@@ -75,7 +79,15 @@ func (c Cell) String() string { return c.Under + " " + c.Test }
 // Explored reports whether the cell is executions on a virtual machine: those
 // need no luck.
 func (c Cell) Explored() bool {
-	return strings.HasPrefix(c.Test, Scenario) || strings.HasPrefix(c.Test, Program)
+	return strings.HasPrefix(c.Test, Scenario) || strings.HasPrefix(c.Test, Spurious) || strings.HasPrefix(c.Test, Program)
+}
+
+// Plain returns a cell of [Spurious] without the wakeups; of any other the cell itself.
+func (c Cell) Plain() Cell {
+	if name, ok := strings.CutPrefix(c.Test, Spurious); ok {
+		c.Test = Scenario + name
+	}
+	return c
 }
 
 // Package reports whether the cell is a package's own test.

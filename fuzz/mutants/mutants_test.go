@@ -287,6 +287,15 @@ func try(t *testing.T, m *mutants.Mutant) (rows []row) {
 				t.Errorf("%v: want that it is found in a median of at most %d executions with %s, have: %s", c, mostNeeded, policies[0], r.medians)
 			}
 		}
+		if plain := c.Plain(); plain != c {
+			v, err := caught.Test(shop.binary("fuzz/mutants"), pattern(plain), false, time.Minute, told(plain, 1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if v.How != "" {
+				t.Errorf("%v, which needs no wakeup for no reason, caught it too: %v", plain, v)
+			}
+		}
 		if m.Equivalent != "" && r.How != "" {
 			t.Errorf("%v caught what is said to be no fault: %v", c, r.Verdict)
 		}

@@ -159,13 +159,19 @@ func (p *parser) schedule(line string, at int, words []string) error {
 		return p.wrong(at, "a schedule before any thread: want it at the end of the script")
 	}
 	name, ok := "", false
-	if len(words) == 2 {
+	if len(words) > 1 {
 		name, ok = strings.CutPrefix(words[1], "strategy=")
 	}
 	if !ok || name == "" {
-		return p.wrong(at+len(words[0]), "%q: want strategy= and a name, and no more", strings.Join(words[1:], " "))
+		return p.wrong(at+len(words[0]), "%q: want strategy= and a name", strings.Join(words[1:], " "))
 	}
-	p.s.Schedule = &Schedule{Strategy: name}
+	s := &Schedule{Strategy: name}
+	for _, w := range words[2:] {
+		if !s.read(w) {
+			return p.wrong(strings.LastIndex(line, w), "%q: want %s, or %s and a number from 1 to %d, each once", w, drawnPlacement, spurious, MaxSpurious)
+		}
+	}
+	p.s.Schedule = s
 	return nil
 }
 

@@ -46,6 +46,9 @@
 //	schedule strategy=pcpu
 //	  0 2 1 1 0 2
 //
+// If more was left to the scheduler than who goes on, the first line says so:
+// placement=drawn, and spurious=2 for two wakeups; see [Choices].
+//
 // How long a finite wait is, and whatever else an operation leaves open, is
 // drawn from the seed.
 package script
@@ -53,6 +56,7 @@ package script
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/kqlab/kqlab/model/event"
@@ -96,7 +100,8 @@ type Script struct {
 // wherever several things were possible, from the moment at which the threads
 // began.
 type Schedule struct {
-	Strategy  string
+	Strategy string
+	Choices
 	Decisions []int
 
 	// Turns are those that an execution takes off the usual way, each at a place that
@@ -107,6 +112,49 @@ type Schedule struct {
 
 // Usual is written for a schedule without a turn.
 const Usual = "usual"
+
+// Choices are what a scheduler decides of an execution besides who goes on. The zero
+// value is nothing.
+type Choices struct {
+	// Placement says that it chooses the CPU of each object: see
+	// [machine.Machine.DrawPlacement].
+	Placement bool
+
+	// Spurious is how many sleeps at most may end with no wakeup, from the moment at
+	// which the threads begin: see [machine.Machine.AllowSpurious].
+	Spurious int
+}
+
+// MaxSpurious is the most that Spurious may be.
+const MaxSpurious = 100
+
+const drawnPlacement, spurious = "placement=drawn", "spurious="
+
+// words are those of a schedule's first line.
+func (c Choices) words() (words string) {
+	if c.Placement {
+		words += " " + drawnPlacement
+	}
+	if c.Spurious > 0 {
+		words += fmt.Sprint(" ", spurious, c.Spurious)
+	}
+	return words
+}
+
+// read reads one of them, and reports whether it is one.
+func (c *Choices) read(word string) bool {
+	if word == drawnPlacement && !c.Placement {
+		c.Placement = true
+		return true
+	}
+	text, ok := strings.CutPrefix(word, spurious)
+	n, err := strconv.ParseUint(text, 10, 31)
+	if !ok || err != nil || n < 1 || n > MaxSpurious || c.Spurious != 0 {
+		return false
+	}
+	c.Spurious = int(n)
+	return true
+}
 
 // A Thread is what one thread does, in this order.
 type Thread struct {
@@ -184,7 +232,7 @@ func (s *Script) String() string {
 		}
 	}
 	if s.Schedule != nil {
-		fmt.Fprintf(&b, "\nschedule strategy=%s\n", s.Schedule.Strategy)
+		fmt.Fprintf(&b, "\nschedule strategy=%s%s\n", s.Schedule.Strategy, s.Schedule.Choices.words())
 		if s.Schedule.Turns != nil {
 			b.WriteString(wrapped(s.Schedule.Turns))
 			return b.String()

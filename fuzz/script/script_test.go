@@ -90,7 +90,11 @@ func TestParseErrors(t *testing.T) {
 		{"thread\n close 1 \xff", `character "\xff"`},
 		{"schedule strategy=pcpu", "s:1:1: a schedule before any thread"},
 		{"thread\nschedule pcpu", `s:2:9: "pcpu": want strategy= and a name`},
-		{"thread\nschedule strategy=a b", `want strategy= and a name`},
+		{"thread\nschedule strategy=a b", `s:2:21: "b": want placement=drawn, or spurious= and a number from 1 to 100, each once`},
+		{"thread\nschedule strategy=a placement=drawn spurious=1 placement=drawn", `s:2:48: "placement=drawn": want`},
+		{"thread\nschedule strategy=a spurious=0", `"spurious=0": want`},
+		{"thread\nschedule strategy=a spurious=101", `"spurious=101": want`},
+		{"thread\nschedule strategy=a spurious=1 spurious=2", `"spurious=2": want`},
 		{"thread\nschedule strategy=a\n 0 1 1048577", `s:3:6: decision "1048577": want a number from 0 to 1048576`},
 		{"thread\nschedule strategy=a\n 0 -1", `s:3:4: decision "-1": want a number from 0 to 1048576`},
 		{"thread\nschedule strategy=a\n 0 1@start", `s:3:4: turn "1@start": want turns alone`},
@@ -186,6 +190,7 @@ func FuzzParse(f *testing.F) {
 		"thread\n probe blocks|unsafe\n probe unsafe # and more\n",
 		"seed 1\nsometimes 1.1 => events READ 1 data=5; USER 2 and 2.1 has EOF and reached here # why\nsometimes under=x 1.1 => pending\nthread\n kevent 0 room=2\nthread\n close 1\n",
 		"sometimes and\nsometimes 1.1 has and\nsometimes reached and reached\nthread\nprobe\n",
+		"thread\nclose 1\nschedule strategy=a placement=drawn spurious=2\n 1 2\n",
 		"#\n#\n\n#\nthread\nprobe#\n", "seed 1\nthread cpu=", "setup\nthread\n kevent 0: ;", "thread\nclose \"",
 	} {
 		f.Add(s)
@@ -229,7 +234,7 @@ func TestSchedule(t *testing.T) {
 		}
 	}
 	for _, n := range []int{0, 1, 40, 41, 1000} {
-		s.Schedule = &script.Schedule{Strategy: "pcpu"}
+		s.Schedule = &script.Schedule{Strategy: "pcpu", Choices: script.Choices{Placement: n%2 == 1, Spurious: n % 3}}
 		for i := range n {
 			s.Schedule.Decisions = append(s.Schedule.Decisions, i*i)
 		}

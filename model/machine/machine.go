@@ -172,11 +172,7 @@ func (m *Machine) Run() error {
 // when Run has returned, and must be if Run has returned an error, or the memory
 // of those who sleep is not given back. See also [Machine.Reset]. On a native machine it panics.
 func (m *Machine) Abandon() {
-	v, ok := m.vm.(*virtual)
-	if !ok {
-		panic("machine: Abandon of a machine that is not virtual")
-	}
-	v.abandon()
+	m.virtual("Abandon").abandon()
 }
 
 // rest says that a thread will not run until another wakes it.

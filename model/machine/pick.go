@@ -73,15 +73,12 @@ func (v *virtual) goesOn(t *vthread) bool {
 
 // Unscheduled, with true, has the scheduler of a virtual machine not asked, nor
 // told of anything, until it is called with false: nobody is preempted, then the
-// first thread comes, and the time passes when no thread can go on. So it is with
+// first thread comes, and the time passes when no thread can go on. Only objects are
+// placed as it chooses, see [Machine.DrawPlacement]. So it is with
 // what is the same in all executions. It is called when no thread runs. On a native
 // machine it panics.
 func (m *Machine) Unscheduled(on bool) {
-	v, ok := m.vm.(*virtual)
-	if !ok {
-		panic("machine: Unscheduled on a machine that is not virtual")
-	}
-	v.idle = on
+	m.virtual("Unscheduled").idle = on
 }
 
 // list lists who can go on, and finds when the clock would stop next.

@@ -92,7 +92,8 @@ func (wc *WaitChan) unlink(td *Thread) {
 // Sleep waits until the wait channel given to Interlock is woken, or until the
 // machine's clock shows the given instant, which is [ErrTimeout]. It lets go
 // of the CPU and of all tokens meanwhile and has them back when it returns.
-// Who sleeps must trust nothing that it saw before. (tsleep with PINTERLOCKED)
+// Who sleeps must trust nothing that it saw before, and not that anybody has woken
+// it: see [Machine.AllowSpurious]. (tsleep with PINTERLOCKED)
 func (td *Thread) Sleep(until time.Duration) error {
 	if !td.armed {
 		panic("machine: Sleep without Interlock")
@@ -133,6 +134,10 @@ func (td *Thread) park(wc *WaitChan, until time.Duration) error {
 	}
 	woken := true
 	switch {
+	case td.vm != nil && td.vm.spurious(td):
+		wc.cancel(td)
+		td.armed = false
+		return nil
 	case td.vm != nil:
 		woken = td.vm.park(td, until)
 	case td.m.idle != nil:

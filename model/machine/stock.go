@@ -91,10 +91,7 @@ func (v *virtual) keep(stock int, x any) {
 // threads have been abandoned or left asleep, or something is held. Then the machine
 // is of no more use. On a native machine it panics.
 func (m *Machine) Reset() bool {
-	v, ok := m.vm.(*virtual)
-	if !ok {
-		panic("machine: Reset of a machine that is not virtual")
-	}
+	v := m.virtual("Reset")
 	if !v.atRest() {
 		return false
 	}
@@ -104,7 +101,7 @@ func (m *Machine) Reset() bool {
 	clear(v.threads)
 	v.threads, v.places = v.threads[:0], v.places[:0]
 	v.ids, v.clock, v.steps, v.next, v.stopped = 0, 0, 0, nil, nil
-	v.idle, v.stale, v.lasts = false, true, 0
+	v.idle, v.stale, v.lasts, v.freely = false, true, 0, v.allowed
 	v.meet()
 	clear(v.objects)
 	for i := range v.shelves {

@@ -60,9 +60,15 @@ var ErrTimeout = errors.New("machine: timed out")
 // Machine returns the machine of td.
 func (td *Thread) Machine() *Machine { return td.m }
 
-// Home returns the CPU that the thread was made for: the one that its objects
-// are placed on.
-func (td *Thread) Home() *CPU { return td.home }
+// Home returns the CPU on which the object is placed that the thread is making: the
+// one that the thread was made for, unless the machine draws, see
+// [Machine.DrawPlacement]. Who asks twice may have two answers.
+func (td *Thread) Home() *CPU {
+	if td.vm != nil {
+		return td.vm.place(td)
+	}
+	return td.home
+}
 
 // On returns the CPU that the thread holds, or nil.
 func (td *Thread) On() *CPU { return td.on }

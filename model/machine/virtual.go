@@ -86,6 +86,12 @@ type virtual struct {
 	shelves  []shelf          // by number of the Stock
 	idle     bool             // see Unscheduled
 	places   []string         // see Thread.Sometimes
+	draws    bool             // see DrawPlacement
+	allowed  int              // see AllowSpurious
+	freely   int              // wakeups for no reason that may still come
+	asked    int              // in a race build: how many possibilities run is to choose from
+	asker    *coroutine       // and for whom
+	answer   int              // and what it has chosen
 	trace    func(t *vthread) // told of each point, if not nil
 
 	// Who may go on, the clock first, by id. It changes more seldom than it is asked
@@ -242,6 +248,12 @@ func (v *virtual) resume(t *vthread) {
 	co := t.co
 	v.next, co.running = t, true
 	ended := co.resume()
+	for v.asked > 0 {
+		n := v.asked
+		v.asked = 0
+		v.answer = v.ask(n)
+		ended = v.asker.resume()
+	}
 	co.running = false
 	if ended != nil {
 		v.thrown, v.next = ended.co.thrown, nil

@@ -60,6 +60,8 @@ type vm interface {
 	reached(what string)                       // see Thread.Sometimes
 	quiesce()                                  // goes on until nothing can run
 
+	place(td *Thread) *CPU           // what td.Home answers
+	spurious(td *Thread) bool        // td, about to be parked, is to wake up for no reason
 	touch(obj any, how sched.Access) // the step under way accesses obj
 
 	// arm: at that instant, as a thread of its own, run c.fire if c.begin(n)
