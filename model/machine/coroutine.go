@@ -49,7 +49,7 @@ var coroutines struct {
 // enlist takes a coroutine that will run t when it is resumed.
 //
 //go:norace
-func (v *virtual) enlist(t *vthread) *coroutine {
+func enlist(v *virtual, t *vthread) *coroutine {
 	var c *coroutine
 	if n := len(v.spare); n > 0 {
 		c, v.spare = v.spare[n-1], v.spare[:n-1]

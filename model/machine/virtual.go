@@ -243,7 +243,7 @@ func (v *virtual) resume(t *vthread) {
 			t.td.virtual = t
 			v.stale = true
 		}
-		t.co = v.enlist(t)
+		t.co = enlist(v, t)
 	}
 	co := t.co
 	v.next, co.running = t, true
