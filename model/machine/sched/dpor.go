@@ -1,6 +1,7 @@
 package sched
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -39,8 +40,10 @@ type DPOR struct {
 	redundant int
 	err       error
 
-	touching int // the node whose step is under way and to be noted; -1 if none
-	met      int // the highest number of an object in this execution
+	acts     bool // a step had an object, so that something must be told
+	told     bool // something was
+	touching int  // the node whose step is under way and to be noted; -1 if none
+	met      int  // the highest number of an object in this execution
 
 	last  []int       // by thread: its last step before the one looked at; -1 if none
 	edges []vector    // by thread: what has made it able to go on
@@ -90,6 +93,9 @@ func (d *DPOR) Begin() bool {
 	if d.begun {
 		if d.err == nil && d.at < len(d.path) {
 			d.err = fmt.Errorf("sched: an execution ended after %d decisions; made alike, it came to %d before", d.at, len(d.path))
+		}
+		if d.err == nil && d.acts && !d.told {
+			d.err = errors.New("sched: steps have objects, and it is not told what they touch: who hands decisions on must hand that on, too")
 		}
 		if d.err == nil {
 			d.stepped()
@@ -147,6 +153,7 @@ func (d *DPOR) Next(can []int, current int, v View) int {
 	for _, t := range can {
 		o := v.Pending(t)
 		d.met = max(d.met, o.Object)
+		d.acts = d.acts || o.Object != 0
 		n.ops = append(n.ops, o)
 	}
 	n.met = d.met
@@ -197,6 +204,7 @@ func (d *DPOR) Witnesses() bool { return true }
 
 // Touched implements [Witness].
 func (d *DPOR) Touched(object int, how Access) {
+	d.told = true
 	if d.skip || d.err != nil {
 		return
 	}

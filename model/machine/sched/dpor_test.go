@@ -211,3 +211,15 @@ func TestDPORManyThreads(t *testing.T) {
 		t.Errorf("%d executions, want 2: %v", n, d.Err())
 	}
 }
+
+// A search that nobody tells what steps touch must not say that it has seen all.
+func TestDPORUntold(t *testing.T) {
+	d := sched.NewDPOR()
+	for d.Begin() {
+		d.Next([]int{1, 2}, -1, own{})
+		d.Forced(1, own{})
+	}
+	if d.Err() == nil {
+		t.Error("told nothing, it has seen all")
+	}
+}
