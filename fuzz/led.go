@@ -16,7 +16,7 @@ import (
 // lots are drawn, as they are now and then in any case. So it proves that a strategy
 // can do something, and never that it cannot.
 type led struct {
-	*sched.Random
+	sched.Scheduler
 	rng   *rand.Rand
 	noise int    // one in so many decisions is drawn all the same; 0: none
 	stay  bool   // where the thread that is to go on cannot, the one that runs does
@@ -30,7 +30,7 @@ type led struct {
 const leadTries = 150
 
 func newLed(h linearizability.History, seed uint64) *led {
-	l := &led{Random: sched.NewRandom(seed), noise: []int{0, 64, 16, 5}[seed%4], stay: seed/4%2 == 0, rng: rand.New(rand.NewPCG(seed, 0)), threads: map[int]int{}}
+	l := &led{Scheduler: sched.NewRandom(seed), noise: []int{0, 64, 16, 5}[seed%4], stay: seed/4%2 == 0, rng: rand.New(rand.NewPCG(seed, 0)), threads: map[int]int{}}
 	at := func(turn int64, thread int) {
 		if turn == linearizability.Never {
 			return
@@ -56,7 +56,7 @@ func (l *led) follow(r *run) { l.turn = &r.turn }
 // Begin implements [sched.Scheduler].
 func (l *led) Begin() bool {
 	clear(l.threads)
-	return l.Random.Begin()
+	return l.Scheduler.Begin()
 }
 
 // Next implements [sched.Scheduler].
@@ -71,7 +71,7 @@ func (l *led) Next(can []int, current int, v sched.View) int {
 			return usual(can, current)
 		}
 	}
-	return l.Random.Next(can, current, v)
+	return l.Scheduler.Next(can, current, v)
 }
 
 // thread returns which thread of the script one of the machine is, or -1.
