@@ -57,7 +57,9 @@ func (o *order) exploration(e strategies.Entry, s *script.Script) fuzz.Explorati
 		Workers: o.Workers,
 		Most:    o.Schedules,
 		Scheduler: func(i int) sched.Scheduler {
-			c, err := sched.New(o.Scheduler, o.Seed+uint64(i))
+			// Far from each other, or the next seed of a user would repeat all but
+			// one of these.
+			c, err := sched.New(o.Scheduler, o.Seed+uint64(i)<<32)
 			if err != nil {
 				panic("cli: " + err.Error()) // fits has looked at it
 			}

@@ -65,6 +65,7 @@ type ledger struct {
 	history linearizability.History
 	keys    []key // of changes, in the order in which they were first made
 	changes map[key][]change
+	seen    []key            // of events, in the order in which they first came
 	events  map[key][]change // no records with Error
 	closes  map[int][]*linearizability.Record
 	doubts  map[int]bool // numbers that may have meant several things
@@ -105,6 +106,9 @@ func newLedger(history linearizability.History) *ledger {
 			for _, kev := range r.Result.Events {
 				if kev.Flags&event.Error == 0 {
 					k := key{op.FD, kev.Filter, kev.Ident}
+					if l.events[k] == nil {
+						l.seen = append(l.seen, k)
+					}
 					l.events[k] = append(l.events[k], change{r, kev})
 				}
 			}
@@ -172,7 +176,8 @@ func (l *ledger) revived(k key, flags event.Flags, end, last *linearizability.Re
 
 // ends checks that nothing comes after its end.
 func (l *ledger) ends() *Finding {
-	for k, events := range l.events {
+	for _, k := range l.seen {
+		events := l.events[k]
 		if l.doubts[k.kq] {
 			continue
 		}
@@ -239,7 +244,8 @@ func (c *change) went() bool {
 
 // counts checks that what comes once does.
 func (l *ledger) counts() *Finding {
-	for k, events := range l.events {
+	for _, k := range l.seen {
+		events := l.events[k]
 		if l.doubts[k.kq] {
 			continue
 		}

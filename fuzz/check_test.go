@@ -1,6 +1,8 @@
 package fuzz_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/kqlab/kqlab/fuzz"
@@ -207,6 +209,30 @@ func TestCheck(t *testing.T) {
 		}
 		if f := fuzz.Check(history(t, tt.good)); f != nil {
 			t.Errorf("%s, the right one: %v", tt.name, f)
+		}
+	}
+}
+
+// Of several things that are wrong the same one is named each time, or a failure
+// would not look the same when it is replayed.
+func TestCheckNamesTheSame(t *testing.T) {
+	const each = `
+			1 %d %d kevent 0: READ IDENT ADD udata=1 => ok
+			1 %d %d kevent 0: READ IDENT DELETE => ok
+			2 %d %d kevent 0 room=4 => events READ IDENT udata=1`
+	text := ""
+	for i := range 8 {
+		at := 6 * i
+		text += fmt.Sprintf(strings.NewReplacer("IDENT", fmt.Sprint(i+1)).Replace(each), at, at+1, at+2, at+3, at+4, at+5)
+	}
+	h := history(t, text)
+	first := fuzz.Check(h)
+	if first == nil {
+		t.Fatal("nothing is found")
+	}
+	for range 100 {
+		if again := fuzz.Check(h); again.Detail != first.Detail {
+			t.Fatalf("found first\n%v\nand then\n%v", first, again)
 		}
 	}
 }

@@ -118,7 +118,7 @@ func (l *liar) Touched(object int, how sched.Access) {
 func TestDPOR(t *testing.T) {
 	const seed, limit = 31, 2000
 	scripts := 24
-	if testing.Short() {
+	if testing.Short() || raceEnabled { // the detector is of no use to a comparison
 		scripts = 6
 	}
 	for _, e := range strategies.All {

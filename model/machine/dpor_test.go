@@ -309,6 +309,9 @@ func (w *width) Next(can []int, current int, v sched.View) int {
 func TestDPOR(t *testing.T) {
 	const seed = 21
 	programs, i, all, reduced := seeds(1000), 0, 0, 0
+	if raceEnabled {
+		programs = seeds(160) // the detector is of no use to a comparison
+	}
 	kinds := map[actKind]int{}
 	sketches(t, seed, func(p sketch, n int, want map[string]int) bool {
 		r, err := p.without(sched.NewDPOR(), want, n)
