@@ -67,7 +67,7 @@ type Report struct {
 
 	Trace     *Trace                  // as in Options; nil if none was asked for
 	Finding   *Finding                // nil if nothing is known to be wrong
-	Linear    *linearizability.Report // what the specification says of the history; nil if it was not asked
+	Linear    *linearizability.Report // what the specification says of the history; nil if it was not asked, or has explained an equal one
 	Undecided string                  // why the history could not be held against the specification; mostly empty
 	Unchecked []string                // knotes that were not
 }

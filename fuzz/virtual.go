@@ -20,6 +20,7 @@ type lab struct {
 	o       Options // Scheduler decides in all of them
 	r       *run    // nil if the next execution is to begin with a new machine
 	checker linearizability.Checker
+	known   known
 	report  Report
 	order   machine.LockOrder // of the execution, if the options have none
 }
@@ -67,7 +68,7 @@ func (l *lab) run(s *script.Script) *Report {
 		report.Finding.Detail += "; and there is a data race: " + said
 	}
 	if report.Finding == nil {
-		report.verify(&l.checker)
+		l.verify(report)
 	}
 	if report.Finding == nil && report.Trace == nil {
 		return report
@@ -79,6 +80,16 @@ func (l *lab) run(s *script.Script) *Report {
 	}
 	l.close()
 	return &found
+}
+
+// verify holds the history against the specification, unless that has been done.
+func (l *lab) verify(report *Report) {
+	if l.known.has(report.Script, report.History) {
+		return
+	}
+	if report.verify(&l.checker); report.Finding == nil && report.Linear.Replayed {
+		l.known.add()
+	}
 }
 
 // reached returns the places that the last execution came by, of one without a finding.

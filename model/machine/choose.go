@@ -27,14 +27,13 @@ func (m *Machine) AllowSpurious(n int) {
 }
 
 func (m *Machine) virtual(what string) *virtual {
-	v, ok := m.vm.(*virtual)
-	if !ok {
+	if m.vm == nil {
 		panic("machine: " + what + " of a machine that is not virtual")
 	}
-	return v
+	return m.vm
 }
 
-// place implements vm.
+// place is what td.Home answers.
 //
 //go:norace
 func (v *virtual) place(td *Thread) *CPU {
@@ -44,7 +43,7 @@ func (v *virtual) place(td *Thread) *CPU {
 	return td.home
 }
 
-// spurious implements vm.
+// spurious reports whether td, about to be parked, is to wake up for no reason.
 //
 //go:norace
 func (v *virtual) spurious(td *Thread) bool {

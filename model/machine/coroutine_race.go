@@ -53,7 +53,7 @@ func (c *coroutine) serve() {
 // owner returns the machine of the thread.
 //
 //go:norace
-func (c *coroutine) owner() *virtual { return c.t.td.vm.(*virtual) }
+func (c *coroutine) owner() *virtual { return c.t.td.vm }
 
 // end says that the thread has ended.
 //

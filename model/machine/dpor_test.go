@@ -120,7 +120,7 @@ func (p sketch) play(s sched.Scheduler) string {
 	m := Virtual(2, s)
 	defer m.Abandon()
 	if l, ok := s.(*liar); ok {
-		l.v = m.vm.(*virtual)
+		l.v = m.vm
 	}
 	st := &sketchState{}
 	for i := range st.mu { // a deadlock is told by names

@@ -9,7 +9,7 @@ import (
 // NewVirtual returns a virtual machine on a random walk that takes down its Trace.
 func NewVirtual(ncpu int, seed uint64) *Machine {
 	m := Virtual(ncpu, sched.NewRandom(seed))
-	v := m.vm.(*virtual)
+	v := m.vm
 	v.trace = func(t *vthread) { traces[m] = append(traces[m], v.point(t)) }
 	return m
 }
@@ -29,7 +29,7 @@ var traces = map[*Machine][]string{}
 // steps returns how many points a virtual machine has passed.
 //
 //go:norace
-func (m *Machine) steps() int { return m.vm.(*virtual).steps }
+func (m *Machine) steps() int { return m.vm.steps }
 
 // Trace returns the points that a virtual machine has passed, in order.
 func (m *Machine) Trace() []string { return traces[m] }

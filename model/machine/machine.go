@@ -19,7 +19,7 @@
 // [Native] runs threads as goroutines, truly in parallel. Each primitive asks
 // first whether the thread has something to do at such a point (td.stops). On a
 // virtual machine it has: that decides who runs next; the primitive's own
-// bookkeeping is the same for both. See vm.go for the few questions that a
+// bookkeeping is the same for both. See virtual for the few questions that a
 // virtual machine must answer. A native machine can be made to stop there now
 // and then, see [Machine.Perturb].
 package machine
@@ -49,7 +49,7 @@ type Machine struct {
 	mu      sync.Mutex
 	all     map[*Thread]struct{} // guarded by mu; of a native machine, as going is
 	going   int                  // guarded by mu: threads of Go that have not ended
-	vm      vm                   // nil on a native machine
+	vm      *virtual             // nil on a native machine
 	order   *LockOrder           // of a virtual machine; nil if nobody asks for it
 	perturb *perturbation        // nil if it is not perturbed; immutable once there are threads
 	retire  Stats                // guarded by mu: of threads that have ended

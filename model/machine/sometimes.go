@@ -16,13 +16,13 @@ func (td *Thread) Sometimes(what string) {
 // has come, each once, in the order in which it came to them. They are good until the
 // next execution.
 func (m *Machine) Reached() []string {
-	if v, ok := m.vm.(*virtual); ok {
-		return v.places
+	if m.vm == nil {
+		return nil
 	}
-	return nil
+	return m.vm.places
 }
 
-// reached implements vm. There are few places.
+// reached is Thread.Sometimes. There are few places.
 //
 //go:norace
 func (v *virtual) reached(what string) {

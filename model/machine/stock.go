@@ -34,10 +34,10 @@ func zero[T any](x *T) { *x = *new(T) }
 func (s *Stock[T]) New(td *Thread) *T { return s.on(td.m) }
 
 func (s *Stock[T]) on(m *Machine) *T {
-	v, ok := m.vm.(*virtual)
-	if !ok {
+	if m.vm == nil {
 		return new(T)
 	}
+	v := m.vm
 	if x, ok := v.take(s.number).(*T); ok {
 		s.clean(x)
 		return x

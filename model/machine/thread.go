@@ -48,7 +48,7 @@ type Thread struct {
 	prev   *Thread                  // guarded by wchan.mu
 	timer  *time.Timer
 	idling atomic.Pointer[idleState] // where it waits for interrupts instead of being parked
-	vm     vm                        // nil on a native machine
+	vm     *virtual                  // nil on a native machine
 
 	kept *Mutex // the last taken of those that it keeps, by below, if the order of locks is asked for
 }

@@ -38,11 +38,18 @@ func (td *Thread) Touch(obj any, how sched.Access) {
 	}
 }
 
-// touch implements vm.
+// touch says that the step under way accesses obj. Mostly nobody wants to know.
 //
 //go:norace
 func (v *virtual) touch(obj any, how sched.Access) {
-	if v.witness == nil || v.dying || v.idle {
+	if v.witness != nil {
+		v.note(obj, how)
+	}
+}
+
+//go:norace
+func (v *virtual) note(obj any, how sched.Access) {
+	if v.dying || v.idle {
 		return
 	}
 	for _, t := range v.touched {

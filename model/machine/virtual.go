@@ -54,9 +54,12 @@ func (v *virtual) meet() {
 	}
 }
 
-// A virtual machine is the vm that asks a scheduler. To the race detector its
-// threads run in parallel, and are ordered by the primitives alone; its own books
-// are touched by all of them, so what touches them is go:norace.
+// A virtual machine takes the place of the goroutine scheduler, the timers and the
+// clock. One of its threads runs at a time, so each primitive keeps its own data as on
+// a native machine; this only decides who runs when, and what time it is. Its methods
+// are called by the running thread. To the race detector the threads run in parallel,
+// and are ordered by the primitives alone; these books are touched by all of them, so
+// what touches them is go:norace.
 type virtual struct {
 	m        *Machine
 	s        sched.Scheduler
@@ -140,7 +143,7 @@ func (e *LivelockError) Error() string {
 	return fmt.Sprintf("livelock: no end after %d points", e.Steps)
 }
 
-// start implements vm.
+// start runs f on td, a thread of Go, and then Detach.
 //
 //go:norace
 func (v *virtual) start(td *Thread, f func(td *Thread)) {
@@ -156,7 +159,7 @@ func (v *virtual) start(td *Thread, f func(td *Thread)) {
 //
 //go:norace
 func (t *vthread) run() {
-	v := t.td.vm.(*virtual)
+	v := t.td.vm
 	raceAcquire(unsafe.Pointer(t))
 	defer raceRelease(unsafe.Pointer(v))
 	if t.callout != nil {
@@ -185,7 +188,7 @@ func (v *virtual) add(t *vthread) {
 	v.stale = true
 }
 
-// run implements vm: it lets threads run until all those of Go have ended, or
+// run is Machine.Run: it lets threads run until all those of Go have ended, or
 // nothing can run any more.
 //
 //go:norace
@@ -201,7 +204,7 @@ func (v *virtual) run() error {
 	return v.failed
 }
 
-// quiesce implements vm.
+// quiesce goes on until nothing can run.
 //
 //go:norace
 func (v *virtual) quiesce() {
@@ -331,17 +334,6 @@ func (v *virtual) stop(t *vthread) {
 	}
 }
 
-// Virtual reports whether the thread is one of a virtual machine.
-func (td *Thread) Virtual() bool { return td.vm != nil }
-
-// Visit is a point of the kernel's own, on a virtual machine: td is inside of
-// something that obj stands for, and others may find it there.
-func (td *Thread) Visit(obj any) {
-	if td.vm != nil {
-		td.vm.step(td, PointVisit, obj)
-	}
-}
-
 // step implements stops.
 //
 //go:norace
@@ -365,7 +357,7 @@ func (v *virtual) step(td *Thread, at Point, obj any) {
 	}
 }
 
-// block implements vm.
+// block stops td, which could not have obj, until it may be tried again.
 //
 //go:norace
 func (v *virtual) block(td *Thread, obj any) {
@@ -383,7 +375,7 @@ func (v *virtual) block(td *Thread, obj any) {
 	v.touchLife(t)
 }
 
-// free implements vm.
+// free says that obj may be had again.
 //
 //go:norace
 func (v *virtual) free(td *Thread, obj any) {
@@ -399,7 +391,7 @@ func (v *virtual) free(td *Thread, obj any) {
 	}
 }
 
-// park implements vm.
+// park has td asleep until unpark, or until the instant: then it reports false.
 //
 //go:norace
 func (v *virtual) park(td *Thread, until time.Duration) bool {
@@ -427,7 +419,8 @@ func (v *virtual) park(td *Thread, until time.Duration) bool {
 	return woken
 }
 
-// unpark implements vm.
+// unpark says that sleeper has been woken, asleep or not: it ends one park, or the
+// next.
 //
 //go:norace
 func (v *virtual) unpark(td, sleeper *Thread) {
@@ -441,7 +434,7 @@ func (v *virtual) unpark(td, sleeper *Thread) {
 	}
 }
 
-// now implements vm.
+// now is the virtual time.
 //
 //go:norace
 func (v *virtual) now(td *Thread) time.Duration {
@@ -449,7 +442,9 @@ func (v *virtual) now(td *Thread) time.Duration {
 	return v.clock
 }
 
-// arm implements vm.
+// arm: at that instant, as a thread of its own, c.fire runs if c.begin(n) says yes, but
+// not before an earlier run on the callout's td has ended. After StopCallouts it says
+// no to all: what is armed then is forgotten when its instant has come.
 //
 //go:norace
 func (v *virtual) arm(td *Thread, c *Callout, n uint64, at time.Duration) {
@@ -461,7 +456,7 @@ func (v *virtual) arm(td *Thread, c *Callout, n uint64, at time.Duration) {
 	raceRelease(unsafe.Pointer(t))
 }
 
-// disarm implements vm.
+// disarm: arming n will not begin.
 //
 //go:norace
 func (v *virtual) disarm(td *Thread, c *Callout, n uint64) {
@@ -474,7 +469,7 @@ func (v *virtual) disarm(td *Thread, c *Callout, n uint64) {
 	}
 }
 
-// abandon implements vm: it ends all threads where they are.
+// abandon ends all threads where they are.
 //
 //go:norace
 func (v *virtual) abandon() {

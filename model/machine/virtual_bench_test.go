@@ -37,7 +37,7 @@ func BenchmarkVirtual(b *testing.B) {
 				if err := m.Run(); err != nil {
 					b.Fatal(err)
 				}
-				points += m.vm.(*virtual).steps
+				points += m.vm.steps
 			}
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "executions/s")
 			b.ReportMetric(float64(points)/float64(b.N), "points")

@@ -1,11 +1,5 @@
 package machine
 
-import (
-	"time"
-
-	"github.com/kqlab/kqlab/model/machine/sched"
-)
-
 // A Point names a place at which a virtual machine may let another thread run,
 // and a native machine that is perturbed does now and then.
 type Point uint8
@@ -44,32 +38,15 @@ type stops interface {
 	step(td *Thread, at Point, obj any) // before the primitive acts on obj
 }
 
-// A vm takes the place of the goroutine scheduler, the timers and the clock.
-// One of its threads runs at a time, so each primitive keeps its own data as
-// the native machine does; a vm only decides who runs when, and what time it
-// is. Its methods are called by the running thread.
-type vm interface {
-	stops                                      // a schedule point
-	block(td *Thread, obj any)                 // obj could not be had; returns when it may be tried again
-	free(td *Thread, obj any)                  // obj may be had again
-	park(td *Thread, until time.Duration) bool // asleep until unpark, or until the instant: false
-	unpark(td, sleeper *Thread)                // sleeper has been woken, asleep or not: ends one park, or the next
-	now(td *Thread) time.Duration              // virtual time
-	start(td *Thread, f func(td *Thread))      // td is a thread of Go: run f on it, then Detach
-	run() error                                // what Machine.Run does
-	reached(what string)                       // see Thread.Sometimes
-	quiesce()                                  // goes on until nothing can run
+// Virtual reports whether the thread is one of a virtual machine.
+func (td *Thread) Virtual() bool { return td.vm != nil }
 
-	place(td *Thread) *CPU           // what td.Home answers
-	spurious(td *Thread) bool        // td, about to be parked, is to wake up for no reason
-	touch(obj any, how sched.Access) // the step under way accesses obj
-
-	// arm: at that instant, as a thread of its own, run c.fire if c.begin(n)
-	// says yes, but not before an earlier run on the callout's td has ended.
-	// After StopCallouts it says no to all: what is armed then is to be
-	// forgotten when its instant has come, or before.
-	arm(td *Thread, c *Callout, n uint64, at time.Duration)
-	disarm(td *Thread, c *Callout, n uint64) // arming n will not begin
+// Visit is a point of the kernel's own, on a virtual machine: td is inside of
+// something that obj stands for, and others may find it there.
+func (td *Thread) Visit(obj any) {
+	if td.vm != nil {
+		td.vm.step(td, PointVisit, obj)
+	}
 }
 
 //go:norace

@@ -86,7 +86,7 @@ func TestPoints(t *testing.T) {
 		m := Virtual(2, sched.NewRandom(1))
 		points := map[Point]bool{}
 		var ended atomic.Bool
-		m.vm.(*virtual).trace = func(t *vthread) {
+		m.vm.trace = func(t *vthread) {
 			if !ended.Load() {
 				points[t.at] = true
 			}
