@@ -2,11 +2,13 @@ package fuzz
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/kqlab/kqlab/fuzz/script"
 	"github.com/kqlab/kqlab/model/machine/sched"
@@ -70,7 +72,8 @@ func ParseToken(text string) (Token, error) {
 		return Token{}, fmt.Errorf("a token of %d characters: want at most %d", len(text), MaxToken)
 	}
 	if at := strings.IndexFunc(text, func(r rune) bool { return r > unicode.MaxASCII || !unicode.IsGraphic(r) || r == ' ' }); at >= 0 {
-		return Token{}, fmt.Errorf("character %q in a token: want letters, digits and .,:@=+-", text[at:at+1])
+		_, n := utf8.DecodeRuneInString(text[at:])
+		return Token{}, fmt.Errorf("character %q in a token: want letters, digits and .,:@=+-", text[at:at+n])
 	}
 	words := strings.Split(text, ":")
 	if len(words) != 3 {
@@ -118,9 +121,15 @@ func take(s *script.Script, r route, o Options) (*Report, error) {
 	return report, nil
 }
 
+// errNoSchedule is said of a failure that no one execution shows: see explorers.ordered.
+var errNoSchedule = errors.New("no one execution shows it")
+
 // routeOf returns the route of an execution that failed.
 func routeOf(r *Report, o Options) (route, error) {
 	s := *r.Script
+	if s.Schedule == nil {
+		return nil, errNoSchedule
+	}
 	s.Schedule = nil
 	o.Choices = r.Script.Schedule.Choices
 	replay := sched.NewReplay(r.Script.Schedule.Decisions)
@@ -137,7 +146,7 @@ func routeOf(r *Report, o Options) (route, error) {
 // Turning returns the report of an execution that failed with the schedule of its script as
 // turns beside decisions, so that what is saved of it outlives edits of the code around. If
 // the execution cannot be made from its turns, which would be a mistake in how they are
-// named, the error says so.
+// named, or no one execution shows the failure, the error says so.
 func (r *Report) Turning(o Options) (*Report, error) {
 	way, err := routeOf(r, o)
 	if err != nil {
