@@ -98,13 +98,18 @@ type progress struct {
 	Finding string   `json:"finding,omitempty"`
 	Perturb int      `json:"perturb,omitempty"` // of the run that has it
 	Files   []string `json:"files,omitempty"`
+	Shown   bool     `json:"shown,omitempty"`   // the finding, by the replay of the first file
+	Unsaved string   `json:"unsaved,omitempty"` // why something is not among the files
 
 	// Of an exploration.
 	Explored *explored `json:"explored,omitempty"`
 	Token    string    `json:"token,omitempty"`
 	NoToken  string    `json:"notoken,omitempty"`
 
+	// Of a comparison.
 	Compared *compared `json:"compared,omitempty"`
+	Wrong    string    `json:"wrong,omitempty"` // the strategy that has the finding
+
 	Surveyed *surveyed `json:"surveyed,omitempty"`
 }
 
@@ -255,7 +260,8 @@ func (a *app) tryTold(ctx context.Context, e strategies.Entry, o order, told fun
 	}
 	v.Took, v.output, v.tallies, v.Files, v.execs = end.took, end.output, end.tallies, end.Files, end.Explored
 	v.Token, v.noToken, v.compared = end.Token, end.NoToken, end.Compared
-	v.Surveyed = end.Surveyed
+	v.Strategy = cmp.Or(end.Wrong, v.Strategy)
+	v.Surveyed, v.shown, v.unsaved = end.Surveyed, end.Shown, end.Unsaved
 	if end.stopped {
 		v.Unfinished = true
 		return v, nil
@@ -281,7 +287,7 @@ func (a *app) tryTold(ctx context.Context, e strategies.Entry, o order, told fun
 	case errors.As(end.err, &exit) && exit.ExitCode() == exitRace:
 		v.Caught, v.Finding = byRace, raceLine(v.output)
 	case errors.As(end.err, &exit) && bytes.HasPrefix(v.output, []byte(childRefusal)):
-		return nil, errors.New(strings.TrimSpace(string(v.output)))
+		return nil, errors.New(strings.TrimPrefix(strings.TrimSpace(strings.TrimPrefix(string(v.output), childRefusal)), a.name+": "))
 	case errors.As(end.err, &exit):
 		v.Caught, v.Finding = byCrash, cmp.Or(crashLine(v.output), end.err.Error())
 	default:

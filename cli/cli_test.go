@@ -3,6 +3,7 @@ package cli_test
 import (
 	"bytes"
 	"encoding/json"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -51,7 +52,11 @@ var (
 	}}
 	machines atomic.Int64
 
-	extras = []strategies.Entry{mine, crashing, exiting, dropping, hanging, flagging}
+	tossing = strategies.Entry{Name: "tossing", Doc: "comes by a point more or less, as chance has it", New: func(*machine.Machine) kqueue.Strategy {
+		return &tosses{}
+	}}
+
+	extras = []strategies.Entry{mine, crashing, exiting, dropping, hanging, flagging, tossing}
 )
 
 type faulty struct{ enter func() }
@@ -74,6 +79,36 @@ func (d *drops) Enter(td *machine.Thread)                            { td.Get(d.
 func (d *drops) Exit(td *machine.Thread)                             { td.Put(d.mp) }
 func (d *drops) Sleep(td *machine.Thread, until time.Duration) error { return td.Sleep(until) }
 func (d *drops) Deliver(*machine.Thread, *kqueue.Knote)              {}
+
+// tosses has one lock for all, and looks at a word before it takes that, or does not.
+type tosses struct {
+	mu    machine.Mutex
+	word  machine.Uint32
+	place kqueue.Place
+}
+
+func (s *tosses) Source(td *machine.Thread) *kqueue.Place { return s.Queue(td) }
+func (s *tosses) Queue(*machine.Thread) *kqueue.Place {
+	s.place.Domain = s
+	return &s.place
+}
+func (s *tosses) Enter(td *machine.Thread) {
+	if rand.N(2) == 1 {
+		s.word.Load(td)
+	}
+	s.mu.Lock(td)
+}
+func (s *tosses) Exit(td *machine.Thread) { s.mu.Unlock(td) }
+func (s *tosses) Sleep(td *machine.Thread, until time.Duration) error {
+	s.Exit(td)
+	defer s.Enter(td)
+	return td.Sleep(until)
+}
+func (s *tosses) Deliver(td *machine.Thread, kn *kqueue.Knote) {
+	s.mu.Lock(td)
+	kqueue.Activate(td, kn)
+	s.mu.Unlock(td)
+}
 
 // TestMain lets the verbs start this binary again, as they start the program.
 func TestMain(m *testing.M) {
@@ -124,7 +159,7 @@ func TestBadUsage(t *testing.T) {
 		{"compare -x", []string{`unknown flag "-x"`, "--budget"}},
 		{"compare --strategis x", []string{`unknown flag "--strategis"`, "did you mean --strategies?", "--budget"}},
 		{"compare --strategies", []string{"--strategies"}},
-		{"compare --strategies gaint", []string{`unknown strategy "gaint"`, "did you mean giant?", "giant, globaltoken, pcpu, mine, crashing, exiting, dropping, hanging, flagging, none"}},
+		{"compare --strategies gaint", []string{`unknown strategy "gaint"`, "did you mean giant?", "giant, globaltoken, pcpu, mine, crashing, exiting, dropping, hanging, flagging, tossing, none"}},
 		{"compare --strategies giant,,pcpu", []string{`unknown strategy ""`}},
 		{"compare --strategies=", []string{"no strategy named", "giant"}},
 		{"compare --workloads singel", []string{`unknown workload "singel"`, "did you mean single?", "disjoint"}},

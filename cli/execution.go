@@ -378,15 +378,26 @@ func writeExecution(name string, r *fuzz.Report, title, again string) error {
 }
 
 // drawnExecution draws a failure of an execution beside the script that it is of, and
-// returns the picture's name.
-func drawnExecution(script string, r *fuzz.Report, o fuzz.Options) (name string, err error) {
+// returns the picture's name. There is none if the execution does not show the failure
+// when it is made again: of an order of locks it may be one of several that do, and what
+// no scheduler decides may come out otherwise.
+func drawnExecution(script string, r *fuzz.Report, o fuzz.Options) (name string, shown bool, err error) {
+	if r.Script.Schedule == nil {
+		return "", false, nil
+	}
 	o.Trace = &fuzz.Trace{}
 	again, err := fuzz.Replay(r.Script, o)
 	if err != nil {
-		return "", fmt.Errorf("%s is drawn: %w", script, err)
+		return "", false, fmt.Errorf("%s cannot be drawn: %w", script, err)
+	}
+	if again.Finding == nil {
+		return "", false, nil
 	}
 	name = strings.TrimSuffix(script, filepath.Ext(script)) + ".html"
-	return name, writeExecution(name, again, filepath.Base(script), "replay "+script)
+	if err := writeExecution(name, again, filepath.Base(script), "replay "+script); err != nil {
+		return "", true, fmt.Errorf("--out: the page cannot be written: %w", err)
+	}
+	return name, true, nil
 }
 
 // proseOf makes HTML of text that has code between backticks.

@@ -136,6 +136,9 @@ Exit status: 0 no finding; 1 a strategy is wrong; 2 bad usage; 130 interrupted.`
 		if err != nil {
 			return err
 		}
+		if f.exhaust && f.scenario == generated {
+			return usage(verb, "--exhaust with --scenario %s, of which there is no end: want a scenario, or --schedules", generated)
+		}
 		return a.explore(cmd.Context(), &f, entries, subjects)
 	}
 	fs := cmd.Flags()
@@ -324,13 +327,33 @@ func (a *app) exploreOne(ctx context.Context, e planted, o order, tell func(done
 	if one.From != nil && *one.From != *one.To {
 		v.smaller = fmt.Sprintf("from %v to %v", one.From, one.To)
 	}
-	if (v.Caught == byFinding || v.Caught == byRace) && one.File != "" {
+	if v.shown {
 		v.Again = fmt.Sprintf("%s replay %s", a.program, one.File)
 	} else {
-		v.Again = fmt.Sprintf("%s explore --strategies %s --scenario %s --scheduler %s --seed %d --schedules %d",
-			a.program, e.Name, o.Scenario, o.Scheduler, o.Seed, o.Schedules)
+		v.Again = a.program + " " + o.command(e.Name)
 	}
 	return one, v, nil
+}
+
+// command is the verb and flags that have a strategy explored as the order says.
+func (o *order) command(strategy string) string {
+	text := fmt.Sprintf("explore --strategies %s --scenario %s --scheduler %s --seed %d", strategy, o.Scenario, o.Scheduler, o.Seed)
+	if o.Exhaust {
+		text += " --exhaust"
+	} else {
+		text += fmt.Sprint(" --schedules ", o.Schedules)
+	}
+	switch {
+	case o.Placement == o.draws():
+	case o.Placement:
+		text += " --placement " + placementDrawn
+	default:
+		text += " --placement " + placementHome
+	}
+	if o.Spurious > 0 {
+		text += fmt.Sprint(" --spurious ", o.Spurious)
+	}
+	return text
 }
 
 // sometimes is the cell of how much has come about that must.
@@ -410,8 +433,11 @@ func printExplored(w io.Writer, f *exploreFlags, all []*explored, p paint) {
 	g.print(w, p)
 	for _, one := range all {
 		for i, line := range one.Missed {
+			if !one.Correct {
+				break // what is wrong has ended it
+			}
 			if i == 0 {
-				fmt.Fprintf(w, "%s under %s did not come to what the scenario is for, in %s executions:\n", one.Scenario, one.Strategy, commas(one.Executions))
+				fmt.Fprintf(w, "%s under %s did not come to what the scenario is for, in %s:\n", one.Scenario, one.Strategy, plural(one.Executions, "execution"))
 			}
 			fmt.Fprintln(w, "  "+line)
 		}

@@ -223,6 +223,34 @@ func TestExploreFinds(t *testing.T) {
 	}
 }
 
+// What cannot be saved, or shown again, does not hide what was found, and the command
+// that is named then is that of the exploration.
+func TestExploreUnsaved(t *testing.T) {
+	inFolder(t)
+	if err := os.WriteFile("file", nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		args string
+		says []string
+	}{
+		{"--strategies none --out file --spurious 1 --placement home", []string{
+			"none is wrong, caught by a finding: one thread in a domain", "\n  --out: the script cannot be saved: mkdir file: ",
+			"explore --strategies none --scenario standard --scheduler random --seed 1 --schedules 900 --placement home --spurious 1\n"}},
+		// The first execution of each sixteenth hundred is made again; one in a million comes out the same.
+		{"--strategies tossing --scenario scan-against-delete", []string{
+			"tossing is wrong, caught by a finding: the same execution again violated", "see: failures/tossing-",
+			"explore --strategies tossing --scenario scan-against-delete --scheduler random --seed 1 --schedules 900\n"}},
+	} {
+		status, stdout, stderr := kqlab(t, append([]string{"explore", "--schedules", "900"}, strings.Fields(tt.args)...)...)
+		for _, says := range tt.says {
+			if status != cli.ExitWrong || !strings.Contains(stdout, "wrong") || !strings.Contains(stderr, says) {
+				t.Errorf("%s: status %d, lacks %q:\n%s%s", tt.args, status, says, stdout, stderr)
+			}
+		}
+	}
+}
+
 // What goes wrong between two CPUs is found where placement is drawn, as it is if
 // executions are, and not where all is at home, as it is in a search; and the table says
 // which it was.
@@ -299,6 +327,7 @@ func TestExploreBadUsage(t *testing.T) {
 		{"explore --spurious 101", "--spurious 101: want 0 to 100"},
 		{"explore --spurious -1", "--spurious -1: want 0 to 100"},
 		{"explore --workers 0", "--workers 0: want 1 to"},
+		{"explore --exhaust --scenario generated --scheduler dfs:2", "--exhaust with --scenario generated, of which there is no end"},
 		{"explore --exhaust", "--exhaust with --scheduler random, which draws without an end"},
 		{"explore --scheduler pct:0", `"pct:0"`},
 		{"explore --scheduler fifo", `"fifo"`},
@@ -313,6 +342,7 @@ func TestExploreBadUsage(t *testing.T) {
 		{"replay nobody.kq", `strategy "nobody"`},
 		{"replay misfit.kq", "misfit.kq: the schedule does not fit"},
 		{"replay bad.kq", "bad.kq:2:1"},
+		{"replay giant:standärd:usual", `token: character "ä" in a token: want letters`},
 		{"replay giant:standard:1@2", `token: turn 1: place "2"`},
 		{"replay giant:standart:usual", `scenario "standart": want one of`},
 		{"replay gaint:standard:usual", `strategy "gaint" of the schedule: want one of giant, globaltoken, pcpu`},

@@ -115,7 +115,7 @@ func exploring(ctx context.Context, w io.Writer, e strategies.Entry, o *order) e
 		}
 	}
 	if got.Err != nil {
-		p.Finding = "no uncontrolled decision violated: " + got.Err.Error()
+		p.Finding = uncontrolled(got.Err)
 	}
 	if got.Failure != nil {
 		small := reduced(ctx, got.Failure, x.Options, func(known fuzz.Reduced) {
@@ -123,9 +123,7 @@ func exploring(ctx context.Context, w io.Writer, e strategies.Entry, o *order) e
 		})
 		p.Finding, p.Explored.From, p.Explored.To = small.Failure.Finding.Error(), &small.From, &small.To
 		p.Token, p.NoToken = tokenOf(ctx, got.Failure, o.Scenario, x.Options)
-		if p.Files, err = saved(got.Failure, small.Failure, x.Options, o.Folder); err != nil {
-			return err
-		}
+		p.save(got.Failure, small.Failure, x.Options, o.Folder)
 	}
 	if err := enc.Encode(p); err != nil {
 		return err
@@ -135,6 +133,10 @@ func exploring(ctx context.Context, w io.Writer, e strategies.Entry, o *order) e
 	}
 	return nil
 }
+
+// uncontrolled is the finding that a search came by something else in an execution that
+// it made alike.
+func uncontrolled(err error) string { return "no uncontrolled decision violated: " + err.Error() }
 
 // newExploring says what is known of an exploration.
 func newExploring(known *fuzz.Explored, drawn bool, begin time.Time, doing string) *progress {
@@ -163,17 +165,17 @@ func reduced(ctx context.Context, r *fuzz.Report, o fuzz.Options, progress func(
 	return fuzz.Reduce(ctx, r, o, reduceMost, progress)
 }
 
-// saved saves an execution with a finding, behind it what that was before it was made
-// smaller, and a page of each. It returns the names.
-func saved(r, small *fuzz.Report, o fuzz.Options, folder string) (files []string, err error) {
+// save saves an execution with a finding, behind it what that was before it was made
+// smaller, and a page of each. What cannot be saved is said beside the finding.
+func (p *progress) save(r, small *fuzz.Report, o fuzz.Options, folder string) {
 	if folder == "" {
-		return nil, nil
+		return
 	}
 	reports := []*fuzz.Report{small}
 	if small != r {
 		reports = append(reports, r)
 	}
-	for _, r := range reports {
+	for i, r := range reports {
 		// Its turns are moved by no edit elsewhere. Where they do not say it all the
 		// decisions do, as long as nothing is edited.
 		if turning, err := r.Turning(o); err == nil {
@@ -181,16 +183,19 @@ func saved(r, small *fuzz.Report, o fuzz.Options, folder string) (files []string
 		}
 		name, err := r.Save(folder)
 		if err != nil {
-			return nil, fmt.Errorf("--out: the script cannot be saved: %w", err)
+			p.Unsaved = fmt.Sprintf("--out: the script cannot be saved: %v", err)
+			return
 		}
-		files = append(files, name)
-		picture, err := drawnExecution(name, r, o)
+		p.Files = append(p.Files, name)
+		picture, shown, err := drawnExecution(name, r, o)
 		if picture != "" {
-			files = append(files, picture)
+			p.Files = append(p.Files, picture)
 		}
 		if err != nil {
-			return nil, err
+			p.Unsaved = err.Error()
+		}
+		if i == 0 {
+			p.Shown = shown
 		}
 	}
-	return files, nil
 }

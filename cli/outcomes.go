@@ -129,11 +129,9 @@ func comparing(ctx context.Context, w io.Writer, entries []strategies.Entry, o *
 	got := c.Compare(ctx)
 	p := newComparing(got, begin)
 	if f := got.Failure; f != nil {
-		p.Finding = f.Strategy + ": " + f.Finding.Error()
+		p.Wrong, p.Finding = f.Strategy, f.Finding.Error()
 		i := slices.IndexFunc(c.Strategies, func(x fuzz.Options) bool { return x.Strategy == f.Strategy })
-		if p.Files, err = saved(f, f, c.Strategies[i], o.Folder); err != nil {
-			return err
-		}
+		p.save(f, f, c.Strategies[i], o.Folder)
 	}
 	if err := enc.Encode(p); err != nil {
 		return err
@@ -203,6 +201,9 @@ func (a *app) outcomes(ctx context.Context, f *exploreFlags, entries []strategie
 		}
 		if !v.Correct {
 			v.Again = fmt.Sprintf("%s outcomes --strategies %s --scenario %s --seed %d --schedules %d", a.program, o.Strategy, o.Scenario, o.Seed, o.Schedules)
+			if v.shown {
+				v.Again = fmt.Sprintf("%s replay %s", a.program, v.Files[0])
+			}
 			wrong = append(wrong, v)
 			continue
 		}

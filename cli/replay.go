@@ -65,6 +65,9 @@ the kernel or the strategy is another one by now: then it is said where.`,
 		if errors.Is(err, fuzz.ErrMisfit) {
 			return usage("", "%s: %v", args[0], err)
 		}
+		if err != nil {
+			return err
+		}
 		fmt.Fprintf(a.stdout, "%s under %s, replayed\n", x.name, x.entry.Name)
 		printLanes(a.stdout, r, newPaint(a.stdout), points)
 		again := fmt.Sprintf("%s replay %s", a.program, args[0])

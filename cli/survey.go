@@ -84,7 +84,9 @@ func surveying(ctx context.Context, w io.Writer, e strategies.Entry, o *order) e
 		x.Progress = count
 		got := x.Explore(ctx)
 		count(got)
-		failure = got.Failure
+		if failure = got.Failure; got.Err != nil && p.Finding == "" {
+			p.Finding = uncontrolled(got.Err)
+		}
 		return got.Complete
 	}
 	if o.Exhaust {
@@ -107,7 +109,7 @@ func surveying(ctx context.Context, w io.Writer, e strategies.Entry, o *order) e
 	defer cancel()
 	for round := 0; failure == nil && until.Err() == nil; round++ {
 		for i, s := range all {
-			if explore(until, s, surveyDrawers[round%len(surveyDrawers)], o.Seed+uint64(round), surveyEach); failure != nil || until.Err() != nil {
+			if explore(until, s, surveyDrawers[round%len(surveyDrawers)], o.Seed+uint64(round)<<32, surveyEach); failure != nil || until.Err() != nil {
 				break
 			}
 			p.Surveyed.Scenarios = max(p.Surveyed.Scenarios, i+1)
@@ -119,16 +121,13 @@ func surveying(ctx context.Context, w io.Writer, e strategies.Entry, o *order) e
 			small = reduced(ctx, failure, x.Options, func(fuzz.Reduced) { tell() })
 		}
 		p.Finding = small.Failure.Finding.Error()
-		var err error
-		if p.Files, err = saved(failure, small.Failure, x.Options, o.Folder); err != nil {
-			return err
-		}
+		p.save(failure, small.Failure, x.Options, o.Folder)
 	}
 	p.Surveyed.Seconds = time.Since(begin).Seconds()
 	if err := enc.Encode(p); err != nil {
 		return err
 	}
-	if failure != nil {
+	if p.Finding != "" {
 		os.Exit(exitWrong)
 	}
 	return nil
@@ -179,7 +178,8 @@ func (a *app) survey(ctx context.Context, verdicts []*verdict, seed uint64, budg
 			v.Correct, v.Caught, v.Finding, v.output = false, got.Caught, got.Finding, got.output
 			v.Files = append(v.Files, got.Files...)
 			v.Again = fmt.Sprintf("%s explore --strategies %s --scenario all --scheduler pct:3 --seed %d", a.program, v.Strategy, seed)
-			if len(got.Files) > 0 {
+			v.unsaved = got.unsaved
+			if got.shown {
 				v.Again = fmt.Sprintf("%s replay %s", a.program, got.Files[0])
 			}
 		}

@@ -38,6 +38,8 @@ type verdict struct {
 	Token    string    `json:"token,omitempty"` // of the kept scenario that it was found in: what replay takes instead of a file
 
 	noToken string // why there is none
+	shown   bool   // the finding, by the replay of the first file
+	unsaved string // why something is not among the files
 	smaller string // what the finding was before it was made smaller, and is now
 	planted bool   // beside those that were asked for, to be caught
 	output  []byte // the end of its standard error
@@ -90,6 +92,9 @@ func (e *wrongError) print(w io.Writer, p paint) {
 		}
 		for _, name := range v.Files {
 			fmt.Fprintf(w, "  see: %s\n", name)
+		}
+		if v.unsaved != "" {
+			fmt.Fprintf(w, "  %s\n", v.unsaved)
 		}
 		switch {
 		case v.Token != "":
