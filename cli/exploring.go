@@ -114,9 +114,6 @@ func exploring(ctx context.Context, w io.Writer, e strategies.Entry, o *order) e
 			p.Explored.Missed = append(p.Explored.Missed, r.Sometimes.String())
 		}
 	}
-	if got.Err != nil {
-		p.Finding = uncontrolled(got.Err)
-	}
 	if got.Failure != nil {
 		small := reduced(ctx, got.Failure, x.Options, func(known fuzz.Reduced) {
 			tell(&got, "smaller, "+commas(known.Executions)+" executions")
@@ -133,10 +130,6 @@ func exploring(ctx context.Context, w io.Writer, e strategies.Entry, o *order) e
 	}
 	return nil
 }
-
-// uncontrolled is the finding that a search came by something else in an execution that
-// it made alike.
-func uncontrolled(err error) string { return "no uncontrolled decision violated: " + err.Error() }
 
 // newExploring says what is known of an exploration.
 func newExploring(known *fuzz.Explored, drawn bool, begin time.Time, doing string) *progress {

@@ -84,9 +84,7 @@ func surveying(ctx context.Context, w io.Writer, e strategies.Entry, o *order) e
 		x.Progress = count
 		got := x.Explore(ctx)
 		count(got)
-		if failure = got.Failure; got.Err != nil && p.Finding == "" {
-			p.Finding = uncontrolled(got.Err)
-		}
+		failure = got.Failure
 		return got.Complete
 	}
 	if o.Exhaust {
@@ -127,7 +125,7 @@ func surveying(ctx context.Context, w io.Writer, e strategies.Entry, o *order) e
 	if err := enc.Encode(p); err != nil {
 		return err
 	}
-	if p.Finding != "" {
+	if failure != nil {
 		os.Exit(exitWrong)
 	}
 	return nil

@@ -205,10 +205,10 @@ func (c *Comparison) explore(ctx context.Context, set *seenSet, o Options, sched
 		known := set.exact[x]
 		if known == nil {
 			s := *c.Script
-			s.Schedule = &script.Schedule{Strategy: o.Strategy, Decisions: k.Schedule}
+			s.Schedule = &script.Schedule{Strategy: o.Strategy, Choices: o.Choices, Decisions: k.Schedule}
 			r, err := Replay(&s, o)
 			if err != nil || outcome(r.History) != x {
-				r.Finding = &Finding{"an execution that can be made again", fmt.Sprintf("the schedule of an outcome has another when it is replayed: %v", err)}
+				r.Finding = &Finding{sameAgain, fmt.Sprintf("the schedule of an outcome has another when it is replayed: %v", err)}
 				return r
 			}
 			r.Script = &s

@@ -68,10 +68,6 @@ type Explored struct {
 	// Sometimes has, at the end, what script 0 says of executions under the strategy.
 	Sometimes []Reach
 
-	// Err is not nil if a search came by something else in an execution that
-	// it made alike: something decides that no scheduler sees.
-	Err error
-
 	Failure *Report // of the failing script with the lowest number; nil if there is none
 	Index   int     // that number
 }
@@ -193,10 +189,7 @@ func (w *explorers) explore(ctx context.Context, p *part, at workplace) {
 		}
 		if !recorded.Begin() {
 			search, ok := inner.(sched.Search)
-			if ok {
-				one.Err = search.Err()
-			}
-			one.Complete = ok && one.Err == nil
+			one.Complete = ok && search.Err() == nil
 			break
 		}
 		r := at.lab.run(s)
@@ -237,6 +230,10 @@ func (w *explorers) explore(ctx context.Context, p *part, at workplace) {
 		if len(p.outcomes) >= enough || one.Searched+one.Undecided > 0 { // a search may take a second
 			w.so(p)
 		}
+	}
+	if search, ok := inner.(sched.Search); ok && one.Failure == nil && search.Err() != nil {
+		// What it came by before is not kept, so there is no schedule.
+		one.Failure, one.Index = &Report{Script: s, Strategy: w.Strategy, Finding: &Finding{sameAgain, search.Err().Error()}}, p.i
 	}
 }
 
@@ -311,9 +308,6 @@ func (w *explorers) add(p *part) {
 	w.had |= p.had
 	o.Searched += p.one.Searched
 	o.Undecided += p.one.Undecided
-	if o.Err == nil {
-		o.Err = p.one.Err
-	}
 	if p.one.Failure != nil {
 		o.Failure, o.Index = p.one.Failure, p.i
 	}

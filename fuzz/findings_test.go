@@ -233,6 +233,35 @@ func TestChance(t *testing.T) {
 	}
 }
 
+// A search that comes by something else in an execution that it has made alike says so,
+// though the execution that is looked at, the first, comes out the same each time.
+func TestChanceInSearch(t *testing.T) {
+	s, err := fuzz.Scenario("two-sleepers-one-event")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, scheduler := range []string{"dfs:1", "dpor"} {
+		entered := 0
+		x := fuzz.Exploration{
+			Options: fuzz.Options{New: chance(func() bool { entered++; return entered > 100 }), Strategy: "chance"},
+			Script:  func(int) *script.Script { return s }, Scripts: 1, Each: 1000,
+			Scheduler: func(int) sched.Scheduler {
+				search, err := sched.New(scheduler, 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return search
+			},
+		}
+		got := x.Explore(t.Context())
+		if got.Failure == nil || got.Failure.Finding.Property != "the same execution again" || got.Complete || got.Executions < 2 {
+			t.Errorf("%s: %+v", scheduler, got)
+			continue
+		}
+		t.Logf("%s, %d executions: %v", scheduler, got.Executions, got.Failure.Finding)
+	}
+}
+
 // replaying has this binary, built with the race detector, find a race under the fault
 // that it names, and replay it a thousand times.
 const replaying = "KQLAB_FUZZ_REPLAYING"
