@@ -51,11 +51,12 @@ func Run(args []string, stdout, stderr io.Writer, extra ...strategies.Entry) int
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer, extra ...strategies.Entry) int {
+	out := &output{Writer: stdout}
 	a := &app{
 		name:    filepath.Base(os.Args[0]),
 		program: program(),
 		entries: append(append([]strategies.Entry{}, strategies.All...), extra...),
-		stdout:  stdout,
+		stdout:  out,
 		stderr:  stderr,
 		args:    args,
 	}
@@ -64,6 +65,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, extra ...
 		root := a.root()
 		root.SetArgs(args)
 		err = root.ExecuteContext(ctx)
+	}
+	if err == nil {
+		err = out.err
 	}
 	var bad *usageError
 	var wrong *wrongError

@@ -303,3 +303,20 @@ func TestWrap(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// What cannot be printed is not taken for printed.
+func TestOutputFails(t *testing.T) {
+	inFolder(t)
+	for _, args := range []string{"list", "replay giant:standard:usual", "explore --strategies giant --schedules 1", "--help"} {
+		var stderr bytes.Buffer
+		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+		if err != nil {
+			t.Skip("there is no device to which nothing can be written: ", err)
+		}
+		status := cli.Run(strings.Fields(args), full, &stderr, extras...)
+		full.Close()
+		if status != cli.ExitWrong || !strings.Contains(stderr.String(), "the output cannot be written: ") {
+			t.Errorf("%s: status %d: %s", args, status, &stderr)
+		}
+	}
+}

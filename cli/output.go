@@ -3,9 +3,25 @@ package cli
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 )
+
+// output is a writer that remembers why something could not be written: most of what
+// is printed is printed without a look at that.
+type output struct {
+	io.Writer
+	err error
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.Writer.Write(p)
+	if err != nil && o.err == nil {
+		o.err = fmt.Errorf("the output cannot be written: %w", err)
+	}
+	return n, err
+}
 
 // crashLine finds the line of a Go crash that says what happened.
 func crashLine(out []byte) string {
