@@ -291,9 +291,8 @@ func (r *run) carryOut() {
 // start starts the thread of a lane. Of its calls matters, besides what they do, which
 // have returned before which begin: the specification holds them to that order.
 //
-// All those of a script begin together: who
-// comes to the start waits for the others. It holds no CPU yet, so nobody needs
-// what it could keep.
+// All those of a script begin together: who comes to the start waits for the others. It
+// holds no CPU yet, so nobody needs what it could keep.
 func (r *run) start(l *lane) { r.m.Go(l.name, l.cpu, l.main) }
 
 // do is what the thread of a lane does.

@@ -304,7 +304,7 @@ func (a *audit) graph(q *Queue, knotes int) {
 		if inner.watchers[q] != n {
 			a.wrong("I3: queue %d watches another %d times, which knows of %d", a.nth, n, inner.watchers[q])
 		}
-		if inner.reaches(q) {
+		if leads(inner, q, depth) {
 			a.wrong("I11: queue %d watches itself, over others", a.nth)
 			return
 		}
@@ -321,9 +321,37 @@ func (a *audit) graph(q *Queue, knotes int) {
 	if counted := q.watched.Look(); int(counted) != watchers {
 		a.wrong("I3: queue %d is watched %d times, and counts %d", a.nth, watchers, counted)
 	}
-	if chain := q.above() + q.below() - 1; a.err == nil && chain > depth {
-		a.wrong("I11: queue %d is in a chain of %d queues, of at most %d", a.nth, chain, depth)
+	n := chain(q, func(q *Queue) map[*Queue]int { return q.watchers }, depth) +
+		chain(q, func(q *Queue) map[*Queue]int { return q.watches }, depth) - 1
+	if n > depth {
+		a.wrong("I11: queue %d is in a chain of %d queues, of at most %d", a.nth, n, depth)
 	}
+}
+
+// leads is reaches within so many steps: where the graph is wrong there may be a circle
+// on the way, without an end.
+func leads(q, to *Queue, most int) bool {
+	if q == to {
+		return true
+	}
+	for w := range q.watches {
+		if most > 0 && leads(w, to, most-1) {
+			return true
+		}
+	}
+	return false
+}
+
+// chain returns the length of the longest chain that goes on from q, in queues, and of one
+// that is longer than most+1, a circle say, that.
+func chain(q *Queue, next func(*Queue) map[*Queue]int, most int) int {
+	n := 0
+	for w := range next(q) {
+		if most > 0 {
+			n = max(n, chain(w, next, most-1))
+		}
+	}
+	return n + 1
 }
 
 // Bare panics if a filter is attached to the source. When a file is released none is

@@ -231,6 +231,19 @@ func TestAuditFinds(t *testing.T) {
 			w.queues[0].watches = map[*Queue]int{w.queues[2]: 1}
 			w.queues[2].watchers = map[*Queue]int{w.queues[0]: 1}
 		}},
+		{"I11: queue 0 is in a chain of 11 queues, of at most 10", func(w *world) { // below a circle
+			for _, e := range [][2]int{{2, 3}, {3, 2}} {
+				outer, inner := w.queues[e[0]], w.queues[e[1]]
+				if outer.watches == nil {
+					outer.watches = map[*Queue]int{}
+				}
+				if inner.watchers == nil {
+					inner.watchers = map[*Queue]int{}
+				}
+				outer.watches[inner]++
+				inner.watchers[outer]++
+			}
+		}},
 		{"I11: queue 0 is in a chain of 11 queues, of at most 10", func(w *world) {
 			above := w.queues[2]
 			for range depth - 1 {

@@ -38,12 +38,12 @@ type Sight struct {
 // A KnoteSight is a knote as it stands between two steps. Domains have numbers, from 0 in
 // the order in which they were seen.
 type KnoteSight struct {
-	N                         int // of the knote: each life has another, from 0
-	Queue                     *Queue
-	Filter                    event.Filter
-	Ident                     uint64
-	QueueDomain, SourceDomain int
-	Source, Link              string // the bits that are set in each half, by name
+	N            int // of the knote: each life has another, from 0
+	Queue        *Queue
+	Filter       event.Filter
+	Ident        uint64
+	SourceDomain int    // that of the queue is told by [Gaze.Domain]
+	Source, Link string // the bits that are set in each half, by name
 }
 
 // Queues returns the queues that there were, closed ones too, in the order in which they
@@ -147,7 +147,7 @@ func (g *Gaze) find(kn *Knote) *known {
 func (g *Gaze) sight(k known) KnoteSight {
 	kn := k.kn
 	return KnoteSight{
-		N: k.n, Queue: kn.q, Filter: kn.filt, Ident: kn.id, QueueDomain: g.domain(kn.q.place), SourceDomain: g.domain(kn.place),
+		N: k.n, Queue: kn.q, Filter: kn.filt, Ident: kn.id, SourceDomain: g.domain(kn.place),
 		Source: kn.state.String(), Link: kn.link.String(),
 	}
 }

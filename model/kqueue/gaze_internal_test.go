@@ -27,7 +27,7 @@ func TestGaze(t *testing.T) {
 	}
 	kn, idle := w.knote(), w.idle()
 	ready := of(s, kn)
-	if ready.Source != "hooked fired posted" || ready.Link != "hashed listed" || ready.Filter != event.Read || ready.QueueDomain != 0 || ready.SourceDomain != 0 {
+	if ready.Source != "hooked fired posted" || ready.Link != "hashed listed" || ready.Filter != event.Read || g.Domain(ready.Queue) != 0 || ready.SourceDomain != 0 {
 		t.Errorf("ready is %+v", *ready)
 	}
 	if k := of(s, idle); k.Source != "hooked" || k.Link != "hashed" || k.N == ready.N {
