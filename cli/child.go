@@ -30,7 +30,7 @@ var control = strategies.Entry{Name: "none", Doc: "the control: locks nothing, a
 // An order is what a child process is told to do: the one argument of its verb,
 // as JSON.
 type order struct {
-	Work     string // workStress or workCampaign
+	Work     string // one of the kinds below
 	Strategy string // its name; that of a planted fault begins with plantedPrefix
 	Seed     uint64
 	Budget   time.Duration

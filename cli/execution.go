@@ -394,7 +394,7 @@ func drawnExecution(script string, r *fuzz.Report, o fuzz.Options) (name string,
 		return "", false, nil
 	}
 	name = strings.TrimSuffix(script, filepath.Ext(script)) + ".html"
-	if err := writeExecution(name, again, filepath.Base(script), "replay "+script); err != nil {
+	if err := writeExecution(name, again, filepath.Base(script), program()+" replay "+script); err != nil {
 		return "", true, fmt.Errorf("--out: the page cannot be written: %w", err)
 	}
 	return name, true, nil

@@ -342,6 +342,7 @@ func TestExploreBadUsage(t *testing.T) {
 		{"replay nobody.kq", `strategy "nobody"`},
 		{"replay misfit.kq", "misfit.kq: the schedule does not fit"},
 		{"replay bad.kq", "bad.kq:2:1"},
+		{"replay giant:standard", "there is no such file, and a token has three parts"},
 		{"replay giant:standärd:usual", `token: character "ä" in a token: want letters`},
 		{"replay giant:standard:1@2", `token: turn 1: place "2"`},
 		{"replay giant:standart:usual", `scenario "standart": want one of`},

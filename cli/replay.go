@@ -112,6 +112,9 @@ func (a *app) execution(verb, arg string) (x execution, err error) {
 		x.name, x.replay = t.Scenario, t.Replay
 		return x, nil
 	}
+	if _, err := os.Stat(arg); errors.Is(err, os.ErrNotExist) && strings.Contains(arg, ":") {
+		return x, usage(verb, "%s: there is no such file, and a token has three parts: strategy:scenario:schedule", arg)
+	}
 	s, err := readScript(verb, arg)
 	if err != nil {
 		return x, err
