@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -241,9 +242,9 @@ func TestChanceInSearch(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, scheduler := range []string{"dfs:1", "dpor"} {
-		entered := 0
+		var entered atomic.Int32
 		x := fuzz.Exploration{
-			Options: fuzz.Options{New: chance(func() bool { entered++; return entered > 100 }), Strategy: "chance"},
+			Options: fuzz.Options{New: chance(func() bool { return entered.Add(1) > 100 }), Strategy: "chance"},
 			Script:  func(int) *script.Script { return s }, Scripts: 1, Each: 1000,
 			Scheduler: func(int) sched.Scheduler {
 				search, err := sched.New(scheduler, 0)
