@@ -262,7 +262,7 @@ func (a *app) tryTold(ctx context.Context, e strategies.Entry, o order, told fun
 	v.Token, v.noToken, v.compared = end.Token, end.NoToken, end.Compared
 	v.Strategy = cmp.Or(end.Wrong, v.Strategy)
 	v.Surveyed, v.shown, v.unsaved = end.Surveyed, end.Shown, end.Unsaved
-	if end.stopped {
+	if end.stopped && end.Finding == "" {
 		v.Unfinished = true
 		return v, nil
 	}

@@ -52,11 +52,23 @@ var (
 	}}
 	machines atomic.Int64
 
+	// lingering is wrong, and its failure takes for ever to be made smaller: the execution
+	// that has it is made again twice, first to see that it comes out the same.
+	lingering = strategies.Entry{Name: "lingering", Doc: "panics when entered, and hangs from its third machine on", New: func(*machine.Machine) kqueue.Strategy {
+		if machines.Add(1) < 3 {
+			return faulty{func() { panic("no such place") }}
+		}
+		return faulty{func() {
+			os.WriteFile("lingers", nil, 0o666)
+			time.Sleep(time.Hour)
+		}}
+	}}
+
 	tossing = strategies.Entry{Name: "tossing", Doc: "comes by a point more or less, as chance has it", New: func(*machine.Machine) kqueue.Strategy {
 		return &tosses{}
 	}}
 
-	extras = []strategies.Entry{mine, crashing, exiting, dropping, hanging, flagging, tossing}
+	extras = []strategies.Entry{mine, crashing, exiting, dropping, hanging, flagging, tossing, lingering}
 )
 
 type faulty struct{ enter func() }
@@ -159,7 +171,7 @@ func TestBadUsage(t *testing.T) {
 		{"compare -x", []string{`unknown flag "-x"`, "--budget"}},
 		{"compare --strategis x", []string{`unknown flag "--strategis"`, "did you mean --strategies?", "--budget"}},
 		{"compare --strategies", []string{"--strategies"}},
-		{"compare --strategies gaint", []string{`unknown strategy "gaint"`, "did you mean giant?", "giant, globaltoken, pcpu, mine, crashing, exiting, dropping, hanging, flagging, tossing, none"}},
+		{"compare --strategies gaint", []string{`unknown strategy "gaint"`, "did you mean giant?", "giant, globaltoken, pcpu, mine, crashing, exiting, dropping, hanging, flagging, tossing, lingering, none"}},
 		{"compare --strategies giant,,pcpu", []string{`unknown strategy ""`}},
 		{"compare --strategies=", []string{"no strategy named", "giant"}},
 		{"compare --workloads singel", []string{`unknown workload "singel"`, "did you mean single?", "disjoint"}},

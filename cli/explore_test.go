@@ -1,6 +1,8 @@
 package cli_test
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"os"
 	"regexp"
@@ -248,6 +250,26 @@ func TestExploreUnsaved(t *testing.T) {
 				t.Errorf("%s: status %d, lacks %q:\n%s%s", tt.args, status, says, stdout, stderr)
 			}
 		}
+	}
+}
+
+// Who interrupts an exploration while what it has found is made smaller is told what that is.
+func TestExploreIsInterrupted(t *testing.T) {
+	inFolder(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() {
+		for ctx.Err() == nil {
+			if _, err := os.Stat("lingers"); err == nil {
+				cancel()
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	var stdout, stderr bytes.Buffer
+	status := cli.RunContext(ctx, []string{"explore", "--strategies", "lingering"}, &stdout, &stderr, extras...)
+	if status != cli.ExitWrong || !strings.Contains(stdout.String(), "wrong") || !strings.Contains(stderr.String(), "lingering is wrong, caught by a finding: no panic violated") {
+		t.Errorf("status %d:\n%s%s", status, &stdout, &stderr)
 	}
 }
 

@@ -93,13 +93,15 @@ func exploring(ctx context.Context, w io.Writer, e strategies.Entry, o *order) e
 	enc := json.NewEncoder(w)
 	x := o.exploration(e, s)
 	begin, told := time.Now(), time.Time{}
-	drawn := o.draws()
+	drawn, found := o.draws(), ""
 	tell := func(known *fuzz.Explored, doing string) {
 		if time.Since(told) < tellEvery {
 			return
 		}
 		told = time.Now()
-		enc.Encode(newExploring(known, drawn, begin, doing)) // who cannot write to its parent has none
+		p := newExploring(known, drawn, begin, doing)
+		p.Finding = found
+		enc.Encode(p) // who cannot write to its parent has none
 	}
 	tell(&fuzz.Explored{}, "")
 	x.Progress = func(known fuzz.Explored) { tell(&known, "") }
@@ -115,6 +117,9 @@ func exploring(ctx context.Context, w io.Writer, e strategies.Entry, o *order) e
 		}
 	}
 	if got.Failure != nil {
+		// It is known from now on, also if that takes too long for somebody.
+		found, told = got.Failure.Finding.Error(), time.Time{}
+		tell(&got, "smaller")
 		small := reduced(ctx, got.Failure, x.Options, func(known fuzz.Reduced) {
 			tell(&got, "smaller, "+commas(known.Executions)+" executions")
 		})
