@@ -45,7 +45,7 @@ func (k *known) has(s *script.Script, h linearizability.History) bool {
 	case k.sums == nil:
 		k.sums = make([]uint64, 1<<knownBits)
 	}
-	k.sum = sumOf(h) | 1
+	k.sum = max(sumOf(h), 1)
 	k.asked++
 	if k.sums[k.sum>>(64-knownBits)] != k.sum {
 		return false

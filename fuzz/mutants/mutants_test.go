@@ -146,7 +146,7 @@ func TestSound(t *testing.T) {
 					t.Fatal(err)
 				}
 				if v.How != "" {
-					t.Errorf("without a mutant: %v", v)
+					t.Errorf("without a mutant: %v\n%s", v, v.Output)
 				}
 			})
 		}
