@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -95,11 +94,8 @@ usage; 130 interrupted.`,
 		all := append(slices.Clone(right), faults...)
 		wrong := judge(all)
 		if f.format == formatJSON {
-			enc := json.NewEncoder(a.stdout)
-			for _, v := range all {
-				if err := enc.Encode(v); err != nil {
-					return err
-				}
+			if err := writeLines(a.stdout, all); err != nil {
+				return err
 			}
 		} else {
 			p := newPaint(a.stdout)

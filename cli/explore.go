@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -275,11 +274,8 @@ func (a *app) explore(ctx context.Context, f *exploreFlags, entries []planted, s
 	}
 	bar.clear()
 	if f.format == formatJSON {
-		enc := json.NewEncoder(a.stdout)
-		for _, one := range all {
-			if err := enc.Encode(one); err != nil {
-				return err
-			}
+		if err := writeLines(a.stdout, all); err != nil {
+			return err
 		}
 	} else {
 		printExplored(a.stdout, f, all, newPaint(a.stdout))

@@ -217,11 +217,8 @@ func (a *app) outcomes(ctx context.Context, f *exploreFlags, entries []strategie
 	}
 	bar.clear()
 	if f.format == formatJSON {
-		enc := json.NewEncoder(a.stdout)
-		for _, one := range all {
-			if err := enc.Encode(one); err != nil {
-				return err
-			}
+		if err := writeLines(a.stdout, all); err != nil {
+			return err
 		}
 	} else {
 		printOutcomes(a.stdout, entries, all, newPaint(a.stdout))

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -21,6 +22,17 @@ func (o *output) Write(p []byte) (int, error) {
 		o.err = fmt.Errorf("the output cannot be written: %w", err)
 	}
 	return n, err
+}
+
+// writeLines writes each as a line of JSON.
+func writeLines[T any](w io.Writer, all []T) error {
+	enc := json.NewEncoder(w)
+	for _, one := range all {
+		if err := enc.Encode(one); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // crashLine finds the line of a Go crash that says what happened.

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -99,15 +98,7 @@ func (d *folder) write(r *result) error {
 // newFilling has the verdicts, a line each. What a process printed when it was
 // caught is kept whole; the verdict has a line of it.
 func newFilling(verdicts []*verdict) filling {
-	files := filling{verdictsName: func(w io.Writer) error {
-		enc := json.NewEncoder(w)
-		for _, v := range verdicts {
-			if err := enc.Encode(v); err != nil {
-				return err
-			}
-		}
-		return nil
-	}}
+	files := filling{verdictsName: func(w io.Writer) error { return writeLines(w, verdicts) }}
 	for _, v := range verdicts {
 		if v.Caught != "" && len(v.output) > 0 {
 			files[v.outputName()] = func(w io.Writer) error {
