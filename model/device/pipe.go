@@ -47,6 +47,10 @@ type pipe struct {
 // the pipe can still be read; EV_NODATA says that there are none. On the write
 // end data is 0 then and EV_NODATA is always set. (filt_piperead,
 // filt_pipewrite)
+//
+// Both ends know Except too, which is ready when the other end is released and
+// for nothing else: a pipe carries no out-of-band data. The flags are those of the
+// end's own filter, data is 0.
 type PipeEnd struct {
 	p      *pipe
 	writes bool // immutable: it is the write end
@@ -192,14 +196,17 @@ func (p *pipe) grow(n int) {
 	p.buf, p.head = buf, 0
 }
 
-// Source returns the list and the filter of the end's one direction, EINVAL for
-// any other filter.
+// Source returns the list of the end's one direction, with the filter of that or
+// Except, EINVAL for any other filter. Except has no list of its own: who asks for
+// it alone is asked, and says no, for bytes too, and no other pipe is larger for it.
 func (e *PipeEnd) Source(f event.Filter) (*kqueue.Source, *kqueue.Filter, error) {
 	switch {
 	case f == event.Read && !e.writes:
 		return &e.p.readers, bytesFilter, nil
 	case f == event.Write && e.writes:
 		return &e.p.writers, roomFilter, nil
+	case f == event.Except:
+		return e.srcs[0], brokenFilter, nil
 	}
 	return nil, nil, syscall.EINVAL
 }
@@ -264,6 +271,25 @@ var roomFilter = &kqueue.Filter{
 		}
 		kn.Data = int64(PipeSize - p.n)
 		return kn.Data >= kn.WantData && hint <= kn.WantData
+	},
+}
+
+// brokenFilter is Except on either end.
+var brokenFilter = &kqueue.Filter{
+	Name: "pipe except",
+	Attach: func(td *machine.Thread, kn *kqueue.Knote) error {
+		kn.Hook = kn.File()
+		return except(kn, kn.Want)
+	},
+	Touch: func(td *machine.Thread, kn *kqueue.Knote, kev *event.Kevent) error {
+		return except(kn, kev.Fflags)
+	},
+	Event: func(td *machine.Thread, kn *kqueue.Knote, hint int64) bool {
+		e := kn.Hook.(*PipeEnd)
+		if e.writes {
+			return e.p.r.gone && e.p.ended(kn, true)
+		}
+		return e.p.w.gone && e.p.ended(kn, e.p.n == 0)
 	},
 }
 

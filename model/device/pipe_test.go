@@ -272,12 +272,56 @@ func TestPipe(t *testing.T) {
 			p.expect(e)
 		}},
 
+		{"EXCEPT: the other end is gone, and nothing else", func(p *pipeLab) {
+			r := event.Kevent{Ident: p.rfd, Filter: event.Except, Flags: event.Add}
+			w := event.Kevent{Ident: p.wfd, Filter: event.Except, Flags: event.Add, Fflags: event.NoteOOB, Data: -5}
+			p.change(r, nil)
+			p.change(w, nil)
+			p.write(5, 5, nil)
+			p.read(2, 2, nil)
+			p.write(size, size-3, nil)
+			p.expect()
+			r.Flags, w.Flags, w.Fflags, w.Data = event.EOF|event.HUP, event.EOF|event.HUP|event.NoData, 0, 0
+			p.close(p.wfd)
+			p.expect(r)
+			p.read(size, size, nil)
+			r.Flags |= event.NoData
+			p.expect(r)
+			p.expect(r)
+		}},
+		{"EXCEPT with EV_CLEAR, without a reader: once", func(p *pipeLab) {
+			p.write(1, 1, nil)
+			kev := event.Kevent{Ident: p.wfd, Filter: event.Except, Flags: event.Add | event.Clear}
+			p.change(kev, nil)
+			p.read(1, 1, nil)
+			p.expect()
+			p.close(p.rfd)
+			kev.Flags = event.Clear | event.EOF | event.HUP | event.NoData
+			p.expect(kev)
+			p.write(1, 0, syscall.EPIPE)
+			p.expect()
+			p.close(p.wfd)
+			p.expect()
+		}},
+
 		{"wrong filters and marks", func(p *pipeLab) {
-			for _, f := range []event.Filter{event.Write, event.Except, event.Vnode} {
+			for _, fd := range []uint64{p.rfd, p.wfd} {
+				kev := event.Kevent{Ident: fd, Filter: event.Except, Flags: event.Add, Fflags: event.NoteLowat, Data: 1}
+				p.change(kev, syscall.EINVAL)
+				kev.Fflags = event.NoteOOB | 4
+				p.change(kev, syscall.EINVAL)
+				kev.Fflags = event.NoteOOB
+				p.change(kev, nil)
+				kev.Fflags = event.NoteLowat | event.NoteOOB
+				p.change(kev, syscall.EINVAL)
+				kev.Flags = event.Delete
+				p.change(kev, nil)
+			}
+			for _, f := range []event.Filter{event.Write, event.Vnode} {
 				kev := event.Kevent{Ident: p.rfd, Filter: f, Flags: event.Add}
 				p.change(kev, syscall.EINVAL)
 			}
-			for _, f := range []event.Filter{event.Read, event.Except, event.Vnode} {
+			for _, f := range []event.Filter{event.Read, event.Vnode} {
 				kev := event.Kevent{Ident: p.wfd, Filter: f, Flags: event.Add}
 				p.change(kev, syscall.EINVAL)
 			}

@@ -27,6 +27,9 @@ func (s *State) ask(i int) (bool, event.Kevent) {
 		return kn.pending > 0, e
 	}
 	f := &s.files[kn.file]
+	if kn.filter == event.Except {
+		return s.broken(f, &e), e
+	}
 	switch f.kind {
 	case queue:
 		s.prune(kn.file)
@@ -34,16 +37,11 @@ func (s *State) ask(i int) (bool, event.Kevent) {
 		return e.Data > 0, e
 	case readEnd:
 		e.Data = f.level
-		if s.files[f.peer].gone {
-			e.Flags |= event.EOF | event.HUP
-			if f.level == 0 {
-				e.Flags |= event.NoData
-			}
+		if s.broken(f, &e) {
 			return true, e
 		}
 	case writeEnd:
-		if s.files[f.peer].gone {
-			e.Flags |= event.EOF | event.HUP | event.NoData
+		if s.broken(f, &e) {
 			return true, e
 		}
 		e.Data = pipeSize - s.files[f.peer].level
@@ -51,6 +49,20 @@ func (s *State) ask(i int) (bool, event.Kevent) {
 		e.Data = f.level
 	}
 	return e.Data >= kn.mark, e
+}
+
+// broken reports whether the other end of f, an end of a pipe, is gone, and has e
+// say so: EV_HUP since a pipe of one direction has none left then, EV_NODATA if
+// there is nothing to read.
+func (s *State) broken(f *file, e *event.Kevent) bool {
+	if !s.files[f.peer].gone {
+		return false
+	}
+	e.Flags |= event.EOF | event.HUP
+	if f.kind == writeEnd || f.level == 0 {
+		e.Flags |= event.NoData
+	}
+	return true
 }
 
 // prune asks everything on the list of kqueue q, so that what is left there is
@@ -71,6 +83,12 @@ func (s *State) touch(kn *knote, kev event.Kevent) syscall.Errno {
 		return kn.command(kev)
 	case event.Timer:
 		return kn.start(kev)
+	}
+	if kn.filter == event.Except {
+		if kev.Fflags&^event.NoteOOB != 0 {
+			return syscall.EINVAL
+		}
+		return 0
 	}
 	normal, most := int64(1), int64(math.MaxInt64)
 	switch s.files[kn.file].kind {

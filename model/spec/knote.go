@@ -65,6 +65,8 @@ func (s *State) Target(kev event.Kevent) (l Life, errno syscall.Errno) {
 		ok = k != writeEnd
 	case event.Write:
 		ok = k == probe || k == writeEnd
+	case event.Except:
+		ok = k == readEnd || k == writeEnd
 	}
 	if !ok {
 		return l, syscall.EINVAL
