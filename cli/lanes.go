@@ -203,10 +203,10 @@ func (d *lanes) moment(w io.Writer, m moment) {
 
 // answer is what a call has answered, in few words.
 func answer(op event.Op, r event.Result) string {
-	if r.Errno == 0 && r.N == 0 && (op.Call == event.Kqueue || op.Call == event.MakeProbe || op.Call == event.Dup || op.Call == event.ReadPipe) {
+	if r.Errno == 0 && r.N == 0 && r.N2 == 0 && (op.Call.Makes() > 0 || op.Call == event.CallRead || op.Call == event.CallRecv) {
 		return "0"
 	}
-	return strings.TrimPrefix(r.String(), "events ")
+	return strings.TrimPrefix(strings.TrimPrefix(r.String(), "events "), "polled ")
 }
 
 // wrapHard is wrap, and breaks words that are longer than a line.

@@ -27,7 +27,7 @@ func (r *run) audit(queues []int) {
 	t := &script.Thread{}
 	for _, fd := range queues {
 		if !reused(fd) {
-			t.Ops = append(t.Ops, event.Op{Call: event.Poll, FD: fd, Room: script.MaxRoom})
+			t.Ops = append(t.Ops, event.Op{Call: event.CallKevent, FD: fd, Room: script.MaxRoom})
 		}
 	}
 	l := r.lane(0, t)
@@ -76,7 +76,7 @@ func outerFirst(queues []int, watches []watch) (all []int) {
 
 // ends reports whether op may end a life of the number.
 func ends(op event.Op, fd int) bool {
-	return op.Call == event.Close && op.FD == fd || op.Call == event.Dup2 && op.To == fd
+	return op.Call == event.CallClose && op.FD == fd || op.Call == event.CallDup2 && op.To == fd
 }
 
 // A watch is the interest of one queue in the events of another.
@@ -86,7 +86,7 @@ type watch struct{ outer, inner int }
 // may have changed: as long as the inner queue has an event the outer one has one.
 func watches(s *script.Script, h linearizability.History) (all []watch) {
 	for _, rec := range h {
-		if rec.Thread != 0 || rec.Op.Call != event.Poll || rec.Result.Pending || rec.Result.Errno != 0 || len(rec.Result.Events) > 0 {
+		if rec.Thread != 0 || rec.Op.Call != event.CallKevent || rec.Result.Pending || rec.Result.Errno != 0 || len(rec.Result.Events) > 0 {
 			continue
 		}
 		for _, c := range rec.Op.Changes {
@@ -109,7 +109,7 @@ func (w watch) lasts(s *script.Script) bool {
 				if ends(op, w.outer) || ends(op, w.inner) {
 					return false
 				}
-				if another := op.Call == event.Dup || op.Call == event.Dup2; another && (op.FD == w.outer || op.FD == w.inner) {
+				if another := op.Call == event.CallDup || op.Call == event.CallDup2; another && (op.FD == w.outer || op.FD == w.inner) {
 					return false
 				}
 				for _, c := range op.Changes {

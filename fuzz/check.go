@@ -80,21 +80,23 @@ func newLedger(history linearizability.History) *ledger {
 	}
 	for i := range history {
 		r := &history[i]
-		switch op := &r.Op; op.Call {
-		case event.Kqueue, event.MakeProbe:
-			if n := int(r.Result.N); !r.Result.Pending && r.Result.Errno == 0 {
-				l.doubts[n] = l.doubts[n] || l.made[n] != 0
-				l.made[n] = op.Call
+		op := &r.Op
+		if made := op.Call.Makes(); made > 0 && op.Call != event.CallDup && !r.Result.Pending && r.Result.Errno == 0 {
+			for _, n := range []int64{r.Result.N, r.Result.N2}[:made] {
+				l.doubts[int(n)] = l.doubts[int(n)] || l.made[int(n)] != 0
+				l.made[int(n)] = op.Call
 			}
-		case event.Close:
+		}
+		switch op.Call {
+		case event.CallClose:
 			l.closes[op.FD] = append(l.closes[op.FD], r)
 			l.doubts[op.FD] = true
-		case event.Dup:
+		case event.CallDup:
 			l.doubts[op.FD], l.doubts[int(r.Result.N)] = true, true
-		case event.Dup2:
+		case event.CallDup2:
 			l.closes[op.To] = append(l.closes[op.To], r)
 			l.doubts[op.FD], l.doubts[op.To] = true, true
-		case event.Poll:
+		case event.CallKevent:
 			for _, kev := range op.Changes {
 				k := key{op.FD, kev.Filter, kev.Ident}
 				if l.changes[k] == nil {
@@ -122,7 +124,7 @@ func before(a, b *linearizability.Record) bool { return !a.Result.Pending && a.R
 
 // answer looks at one call by itself.
 func (l *ledger) answer(r *linearizability.Record) *Finding {
-	if r.Op.Call != event.Poll || r.Result.Pending {
+	if r.Op.Call != event.CallKevent || r.Result.Pending {
 		return nil
 	}
 	res := r.Result
@@ -286,7 +288,7 @@ func (l *ledger) bytes() *Finding {
 	var last *linearizability.Record
 	for i := range l.history {
 		r := &l.history[i]
-		if r.Op.Call == event.ReadPipe || r.Op.Call == event.WritePipe {
+		if r.Op.Call == event.CallRead || r.Op.Call == event.CallWrite {
 			moved[r.Op.FD] += r.Result.N
 			last = r
 		}
@@ -294,7 +296,7 @@ func (l *ledger) bytes() *Finding {
 	for i := range l.history {
 		r := &l.history[i]
 		a, b := int(r.Result.N), int(r.Result.N2)
-		if r.Op.Call != event.MakePipe || r.Result.Errno != 0 || r.Result.Pending || l.doubts[a] || l.doubts[b] {
+		if r.Op.Call != event.CallPipe || r.Result.Errno != 0 || r.Result.Pending || l.doubts[a] || l.doubts[b] {
 			continue
 		}
 		if moved[a] > moved[b] {

@@ -56,18 +56,18 @@ func (g *drawing) setup() *script.Script {
 	s := &script.Script{Seed: rapid.Uint64Range(1, 1<<20).Draw(g.t, "seed")}
 	for cpu := range g.cpus {
 		t := script.Thread{CPU: cpu}
-		calls := rapid.SliceOfN(rapid.SampledFrom([]event.Call{event.Kqueue, event.MakePipe, event.MakeProbe}), 1, 3).Draw(g.t, "objects")
+		calls := rapid.SliceOfN(rapid.SampledFrom([]event.Call{event.CallKqueue, event.CallPipe, event.CallProbe}), 1, 3).Draw(g.t, "objects")
 		if cpu == 0 {
-			calls = append([]event.Call{event.Kqueue}, calls...)
+			calls = append([]event.Call{event.CallKqueue}, calls...)
 		}
 		for _, c := range calls {
 			t.Ops = append(t.Ops, g.make(c))
 			switch c {
-			case event.Kqueue:
+			case event.CallKqueue:
 				g.queues = append(g.queues, g.made)
-			case event.MakeProbe:
+			case event.CallProbe:
 				g.probes = append(g.probes, g.made)
-			case event.MakePipe:
+			case event.CallPipe:
 				g.readEnds, g.writeEnds = append(g.readEnds, g.made), append(g.writeEnds, g.made+1)
 				g.made++
 			}
@@ -77,7 +77,7 @@ func (g *drawing) setup() *script.Script {
 	}
 	last := &s.Setup[len(s.Setup)-1]
 	for range rapid.IntRange(0, 4).Draw(g.t, "registrations") {
-		op := event.Op{Call: event.Poll, FD: g.of(g.queues), Room: rapid.IntRange(0, 2).Draw(g.t, "room")}
+		op := event.Op{Call: event.CallKevent, FD: g.of(g.queues), Room: rapid.IntRange(0, 2).Draw(g.t, "room")}
 		op.Changes = g.changes(1)
 		last.Ops = append(last.Ops, op)
 	}
@@ -87,7 +87,7 @@ func (g *drawing) setup() *script.Script {
 // make is a call that makes something; about half of all probes are plain ones.
 func (g *drawing) make(c event.Call) event.Op {
 	op := event.Op{Call: c}
-	if c == event.MakeProbe && g.manners {
+	if c == event.CallProbe && g.manners {
 		op.Manner = rapid.SampledFrom([]event.Manner{0, 0, 0, event.Blocks, event.Unsafe, event.Blocks | event.Unsafe}).Draw(g.t, "manner")
 	}
 	return op
@@ -103,31 +103,31 @@ func (g *drawing) thread(least, most int) script.Thread {
 
 // calls are what threads do; what is there more often is done more often.
 var calls = []event.Call{
-	event.Poll, event.Poll, event.Poll, event.Poll, event.Poll, event.Poll,
-	event.Set, event.Set, event.WritePipe, event.WritePipe, event.ReadPipe,
-	event.Close, event.Dup, event.Dup2, event.Kqueue, event.MakeProbe, event.MakePipe,
+	event.CallKevent, event.CallKevent, event.CallKevent, event.CallKevent, event.CallKevent, event.CallKevent,
+	event.CallSet, event.CallSet, event.CallWrite, event.CallWrite, event.CallRead,
+	event.CallClose, event.CallDup, event.CallDup2, event.CallKqueue, event.CallProbe, event.CallPipe,
 }
 
 func (g *drawing) op() event.Op {
 	op := g.make(rapid.SampledFrom(calls).Draw(g.t, "call"))
 	switch op.Call {
-	case event.Poll:
+	case event.CallKevent:
 		op.FD = g.of(g.queues)
 		op.Changes = g.changes(rapid.SampledFrom([]int{0, 0, 1, 1, 1, 2, 3}).Draw(g.t, "changes"))
 		op.Room = rapid.SampledFrom([]int{0, 1, 1, 2, 8, 8}).Draw(g.t, "room")
 		op.Wait = rapid.SampledFrom(g.waits).Draw(g.t, "wait")
-	case event.Set:
+	case event.CallSet:
 		op.FD = g.of(g.probes)
 		op.N = rapid.SampledFrom([]int64{0, 0, 1, 2, 5, -1}).Draw(g.t, "level")
-	case event.WritePipe:
+	case event.CallWrite:
 		op.FD = g.of(g.writeEnds)
 		op.N = g.size()
-	case event.ReadPipe:
+	case event.CallRead:
 		op.FD = g.of(g.readEnds)
 		op.N = g.size()
-	case event.Dup, event.Close:
+	case event.CallDup, event.CallClose:
 		op.FD = g.any()
-	case event.Dup2:
+	case event.CallDup2:
 		op.FD, op.To = g.any(), g.any()
 	}
 	return op

@@ -48,7 +48,7 @@ func TestDrawnScriptsCover(t *testing.T) {
 			for _, op := range th.Ops {
 				calls[op.Call]++
 				waits[op.Wait]++
-				if op.Call == event.MakeProbe {
+				if op.Call == event.CallProbe {
 					manners[op.Manner]++
 				}
 				for _, kev := range op.Changes {
@@ -70,7 +70,7 @@ func TestDrawnScriptsCover(t *testing.T) {
 			}
 		}
 	}
-	for c := event.Kqueue; c <= event.Poll; c++ {
+	for c := event.CallKqueue; c <= event.CallKevent; c++ {
 		if calls[c] < 100 {
 			t.Errorf("%v was drawn %d times", c, calls[c])
 		}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/kqlab/kqlab/fuzz/call"
 	"github.com/kqlab/kqlab/fuzz/script"
 	"github.com/kqlab/kqlab/linearizability"
 	"github.com/kqlab/kqlab/model/event"
@@ -51,7 +52,7 @@ type lane struct {
 	begun  atomic.Int32 // operations whose call is logged
 	ended  atomic.Int32 // operations whose return and result are logged
 	last   event.Result // of the operation that ended last
-	caller caller
+	caller call.Caller
 }
 
 func (r *run) lane(thread int, t *script.Thread) *lane {
@@ -60,14 +61,10 @@ func (r *run) lane(thread int, t *script.Thread) *lane {
 	l.begun.Store(0)
 	l.ended.Store(0)
 	l.log.Grow(len(t.Ops))
-	l.caller.k, l.caller.p = r.k, r.p
 	if l.r = r; l.main == nil {
 		l.main = l.do
 	}
-	if l.caller.kept = l.caller.kept[:0]; !r.virtual {
-		l.caller.kept = nil // is in a history that others have
-	}
-	l.caller.rng.Seed(r.s.Seed, uint64(thread))
+	l.caller.Begin(r.k, r.p, r.s.Seed, uint64(thread), !r.virtual)
 	r.n.Add(1)
 	return l
 }

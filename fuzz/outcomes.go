@@ -107,7 +107,10 @@ func result(place uint64, r *event.Result) uint64 {
 		x = mix(x, uint64(uint16(e.Filter))<<48|uint64(e.Flags)<<32|uint64(e.Fflags))
 		x = mix(mix(x, uint64(e.Data)), e.Udata)
 	}
-	return mix(x, uint64(len(r.Events)))
+	for _, p := range r.Polled {
+		x = mix(mix(x, p.ID), uint64(p.Events))
+	}
+	return mix(x, uint64(len(r.Events)+len(r.Polled)))
 }
 
 // mix adds a word to a hash: two rounds of the finalizer of SplitMix64.

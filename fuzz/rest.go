@@ -24,7 +24,7 @@ func (r *run) sleepers(asleep *machine.DeadlockError) {
 			return
 		}
 		op := l.ops[l.ended.Load()]
-		if s.On != "kevent" || op.Call != event.Poll || op.Wait != event.Forever {
+		if s.On != "kevent" || op.Call != event.CallKevent || op.Wait != event.Forever {
 			r.fail(noDeadlock, "%v; %s is in %v", asleep, s.Thread, op)
 			return
 		}

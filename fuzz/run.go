@@ -310,7 +310,7 @@ func (l *lane) do(td *machine.Thread) {
 		td.Touch(r.rec, machine.Reads)
 		l.log.Call(l.ops[i])
 		l.begun.Store(int32(i + 1))
-		l.last = l.caller.do(td, &l.ops[i])
+		l.last = l.caller.Do(td, &l.ops[i])
 		td.Touch(r.rec, machine.Adds)
 		l.log.Return(l.last)
 		l.ended.Store(int32(i + 1))

@@ -106,14 +106,9 @@ func withoutObjects(s *script.Script) (all []*script.Script) {
 	made := 0
 	for i, t := range s.Setup {
 		for j, op := range t.Ops {
-			n := 0
-			switch op.Call {
-			default:
+			n := op.Call.Makes()
+			if n == 0 {
 				continue
-			case event.Kqueue, event.MakeProbe, event.Dup:
-				n = 1
-			case event.MakePipe:
-				n = 2
 			}
 			c := clone(s)
 			c.Setup[i].Ops = slices.Delete(c.Setup[i].Ops, j, j+1)
@@ -140,6 +135,10 @@ func moveUp(op event.Op, at, n int) event.Op {
 		return fd
 	}
 	op.FD, op.To = move(op.FD), move(op.To)
+	op.FDs = slices.Clone(op.FDs)
+	for i := range op.FDs {
+		op.FDs[i].FD = int32(move(int(op.FDs[i].FD)))
+	}
 	op.Changes = slices.Clone(op.Changes)
 	for i := range op.Changes {
 		if kev := &op.Changes[i]; kev.Filter != event.User && kev.Filter != event.Timer && kev.Ident <= script.MaxFD {
@@ -151,7 +150,8 @@ func moveUp(op event.Op, at, n int) event.Op {
 
 // smallerOps returns what is one step simpler than an operation: a change less,
 // a flag less of a change, no time to wait where there was some, a timer that
-// expires but once, a probe that is more like others.
+// expires but once, a probe that is more like others, a descriptor less to poll, and
+// no byte that is urgent.
 func smallerOps(op event.Op) []event.Op {
 	var all []event.Op
 	for _, m := range []event.Manner{event.Blocks, event.Unsafe} {
@@ -181,6 +181,18 @@ func smallerOps(op event.Op) []event.Op {
 			c.Changes[i].Flags = flags
 			all = append(all, c)
 		}
+	}
+	for i := range op.FDs {
+		c := op
+		if c.FDs = slices.Delete(slices.Clone(op.FDs), i, i+1); len(c.FDs) == 0 {
+			c.FDs = nil
+		}
+		all = append(all, c)
+	}
+	if op.OOB {
+		c := op
+		c.OOB = false
+		all = append(all, c)
 	}
 	if op.Wait == event.Finite {
 		c := op

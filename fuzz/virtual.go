@@ -114,6 +114,7 @@ func detached(h linearizability.History) linearizability.History {
 	for i := range h {
 		h[i].Steps = slices.Clone(h[i].Steps)
 		h[i].Result.Events = slices.Clone(h[i].Result.Events)
+		h[i].Result.Polled = slices.Clone(h[i].Result.Polled)
 	}
 	return h
 }
@@ -169,12 +170,8 @@ func planOf(s *script.Script) (p plan) {
 	for _, list := range [][]script.Thread{s.Setup, s.Threads} {
 		for _, t := range list {
 			for _, op := range t.Ops {
-				switch op.Call {
-				case event.Kqueue, event.MakeProbe, event.Dup:
-					made++
-				case event.MakePipe:
-					made += 2
-				case event.Dup2:
+				made += op.Call.Makes()
+				if op.Call == event.CallDup2 {
 					made++
 					p.top = max(p.top, op.To+1)
 				}

@@ -17,11 +17,11 @@ const mostWatches = 10
 func (l *ledger) watches() *Finding {
 	for i := range l.history {
 		r := &l.history[i]
-		if r.Op.Call != event.Poll || r.Op.Room == 0 || r.Result.Pending || r.Result.Errno != 0 || len(r.Result.Events) > 0 {
+		if r.Op.Call != event.CallKevent || r.Op.Room == 0 || r.Result.Pending || r.Result.Errno != 0 || len(r.Result.Events) > 0 {
 			continue
 		}
 		for _, k := range l.keys {
-			if k.kq == r.Op.FD && l.made[int(k.ident)] == event.Kqueue && l.readyAll(k, r, mostWatches) {
+			if k.kq == r.Op.FD && l.made[int(k.ident)] == event.CallKqueue && l.readyAll(k, r, mostWatches) {
 				return found(completeness, r, "READ %d was ready before it began, and nobody took that away", k.ident)
 			}
 		}
@@ -36,20 +36,20 @@ func (l *ledger) readyAll(k key, r *linearizability.Record, most int) bool {
 		return false
 	}
 	switch l.made[int(k.ident)] {
-	case event.Kqueue:
+	case event.CallKqueue:
 		for _, inner := range l.keys {
 			if inner.kq == int(k.ident) && l.readyAll(inner, r, most-1) {
 				return true
 			}
 		}
-	case event.MakeProbe:
+	case event.CallProbe:
 		for _, e := range l.events[k] {
 			if l.raised(int(k.ident), e.in, r) {
 				return true
 			}
 		}
 		for i := range l.history {
-			if w := &l.history[i]; w.Op.Call == event.Set && w.Op.FD == int(k.ident) && w.Op.N > 0 && w.Result.Errno == 0 &&
+			if w := &l.history[i]; w.Op.Call == event.CallSet && w.Op.FD == int(k.ident) && w.Op.N > 0 && w.Result.Errno == 0 &&
 				l.raised(w.Op.FD, w, r) {
 				return true
 			}
@@ -78,7 +78,7 @@ func (l *ledger) raised(fd int, by, r *linearizability.Record) bool {
 		return false
 	}
 	for i := range l.history {
-		if s := &l.history[i]; s.Op.Call == event.Set && s.Op.FD == fd && s.Op.N == 0 && !before(s, by) && !before(r, s) {
+		if s := &l.history[i]; s.Op.Call == event.CallSet && s.Op.FD == fd && s.Op.N == 0 && !before(s, by) && !before(r, s) {
 			return false
 		}
 	}

@@ -180,16 +180,16 @@ func (r *Report) count() {
 		}
 		g := r.plan.groups.of(rec.Op.FD)
 		switch {
-		case rec.Op.Call == event.WritePipe && rec.Result.Pending:
+		case rec.Op.Call == event.CallWrite && rec.Result.Pending:
 			bytes[g] += rec.Op.N
-		case rec.Op.Call == event.WritePipe:
+		case rec.Op.Call == event.CallWrite:
 			bytes[g] += rec.Result.N
-		case rec.Op.Call == event.ReadPipe:
+		case rec.Op.Call == event.CallRead:
 			bytes[g] -= rec.Result.N
 		}
 	}
 	for _, rec := range r.plan.h {
-		if g := r.plan.groups.of(rec.Op.FD); rec.Op.Call == event.ReadPipe && bytes[g] < 0 {
+		if g := r.plan.groups.of(rec.Op.FD); rec.Op.Call == event.CallRead && bytes[g] < 0 {
 			r.found(Finding{Verdict: Violation, Where: rec.Op.String(), Rule: fmt.Sprintf("conservation: %d bytes more were read than written", -bytes[g])})
 			bytes[g] = 0
 		}

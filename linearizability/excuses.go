@@ -28,7 +28,9 @@ func (p *plan) claimedMeanwhile(k key, r *Record) bool {
 
 // mayClaim reports whether o may claim something while r, another call on the
 // same queue, looks for events.
-func mayClaim(o, r *Record) bool { return o.Op.Call == event.Poll && o.Op.Room > 0 && overlap(o, r) }
+func mayClaim(o, r *Record) bool {
+	return o.Op.Call == event.CallKevent && o.Op.Room > 0 && overlap(o, r)
+}
 
 // mayOweVisit reports whether r, a call that returns other events, may miss a
 // kqueue that it watches since o, which overlaps it, has yet to tell of what that
@@ -63,11 +65,11 @@ func (h History) twoLives(r *Record, kev event.Kevent) bool {
 			return false
 		}
 		switch o.Op.Call {
-		case event.Close:
+		case event.CallClose:
 			return uint64(o.Op.FD) == kev.Ident
-		case event.Dup2:
+		case event.CallDup2:
 			return uint64(o.Op.To) == kev.Ident
-		case event.Poll:
+		case event.CallKevent:
 			return slices.ContainsFunc(o.Op.Changes, func(c event.Kevent) bool {
 				return c.Flags&event.Add != 0 && c.Ident == kev.Ident && c.Filter == kev.Filter
 			}) && o.Thread != r.Thread

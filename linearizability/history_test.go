@@ -135,7 +135,7 @@ func TestRecorder(t *testing.T) {
 		wg.Go(func() {
 			l := rec.Log(n)
 			for i := range ops {
-				l.Call(event.Op{Call: event.Set, FD: n, N: int64(i)})
+				l.Call(event.Op{Call: event.CallSet, FD: n, N: int64(i)})
 				for range i % 3 {
 					l.Commit(event.Step(1 + n))
 				}
@@ -167,7 +167,7 @@ func TestRecorder(t *testing.T) {
 		t.Error("a history is left after Reset")
 	}
 	l := rec.Log(7)
-	l.Call(event.Op{Call: event.Kqueue})
+	l.Call(event.Op{Call: event.CallKqueue})
 	l.Commit(event.Made)
 	l.Return(event.Result{})
 	if again := rec.History(); len(again) != 1 || again[0].Thread != 7 || len(again[0].Steps) != 1 {
@@ -185,7 +185,7 @@ func BenchmarkRecord(b *testing.B) {
 			b.Run(fmt.Sprintf("%s/points=%d", name, points), func(b *testing.B) {
 				rec := linearizability.NewRecorder(clock)
 				l := rec.Log(0)
-				op, result := event.Op{Call: event.Set, FD: 1, N: 2}, event.Result{}
+				op, result := event.Op{Call: event.CallSet, FD: 1, N: 2}, event.Result{}
 				b.ReportAllocs()
 				for i := 0; b.Loop(); i++ {
 					if i%1000 == 0 {

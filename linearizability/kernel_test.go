@@ -10,8 +10,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
+	"github.com/kqlab/kqlab/fuzz/call"
 	"github.com/kqlab/kqlab/linearizability"
 	"github.com/kqlab/kqlab/model/device"
 	"github.com/kqlab/kqlab/model/event"
@@ -28,73 +28,16 @@ var (
 
 // A caller is one thread of the core, that takes down what it does.
 type caller struct {
-	k   *kqueue.Kernel
-	p   *proc.Process
+	call.Caller
 	td  *machine.Thread
 	log *linearizability.Log
 }
 
 func (c *caller) do(op event.Op) event.Result {
 	c.log.Call(op)
-	r := c.call(op)
+	r := c.Do(c.td, &op)
 	c.log.Return(r)
 	return r
-}
-
-func (c *caller) call(op event.Op) (r event.Result) {
-	var n, n2 int
-	var err error
-	switch op.Call {
-	case event.Kqueue:
-		n, err = c.p.Kqueue(c.td)
-	case event.MakePipe:
-		rd, wr := device.NewPipe(c.td, c.k)
-		if n, err = c.p.Open(c.td, rd); err == nil {
-			n2, err = c.p.Open(c.td, wr)
-		}
-	case event.MakeProbe:
-		cfg := device.ProbeConfig{Blocks: op.Manner&event.Blocks != 0, Unsafe: op.Manner&event.Unsafe != 0}
-		n, err = c.p.Open(c.td, device.NewProbe(c.td, c.k, cfg))
-	case event.Dup:
-		n, err = c.p.Dup(c.td, op.FD)
-	case event.Dup2:
-		err = c.p.Dup2(c.td, op.FD, op.To)
-	case event.Close:
-		err = c.p.Close(c.td, op.FD)
-	case event.Poll:
-		r.Events = make([]event.Kevent, op.Room)
-		n, err = c.p.Kevent(c.td, op.FD, op.Changes, r.Events, map[event.Wait]time.Duration{event.Finite: 50 * time.Microsecond, event.Forever: kqueue.Forever}[op.Wait])
-		r.Events, n = r.Events[:n], 0
-	default:
-		n, err = c.device(op)
-	}
-	if err != nil {
-		return event.Result{Errno: err.(syscall.Errno)}
-	}
-	r.N, r.N2 = int64(n), int64(n2)
-	return r
-}
-
-func (c *caller) device(op event.Op) (int, error) {
-	f, err := c.p.File(c.td, op.FD)
-	if err != nil {
-		return 0, err
-	}
-	switch f := f.(type) {
-	case *device.Probe:
-		if op.Call == event.Set {
-			f.Set(c.td, op.N)
-			return 0, nil
-		}
-	case *device.PipeEnd:
-		switch op.Call {
-		case event.ReadPipe:
-			return f.Read(c.td, make([]byte, op.N))
-		case event.WritePipe:
-			return f.Write(c.td, make([]byte, op.N))
-		}
-	}
-	return 0, syscall.EINVAL
 }
 
 // A script of its own: descriptor 0 is a kqueue, 1 and 2 a pipe, 3 a probe.
@@ -103,7 +46,7 @@ func drawOp(rng *rand.Rand, closes bool) event.Op {
 	keys := []event.Kevent{{Filter: event.Read, Ident: 1}, {Filter: event.Write, Ident: 2}, {Filter: event.Read, Ident: 3}, {Filter: event.User, Ident: 1}}
 	switch n := rng.IntN(20); {
 	case n < 10:
-		op := event.Op{Call: event.Poll, Room: rng.IntN(4), Wait: event.Wait(rng.IntN(2))}
+		op := event.Op{Call: event.CallKevent, Room: rng.IntN(4), Wait: event.Wait(rng.IntN(2))}
 		for range rng.IntN(3) {
 			kev := keys[rng.IntN(len(keys))]
 			kev.Flags = flags[rng.IntN(len(flags))]
@@ -118,15 +61,15 @@ func drawOp(rng *rand.Rand, closes bool) event.Op {
 		}
 		return op
 	case n < 13:
-		return event.Op{Call: event.WritePipe, FD: 2, N: []int64{1, 2, 60000}[rng.IntN(3)]}
+		return event.Op{Call: event.CallWrite, FD: 2, N: []int64{1, 2, 60000}[rng.IntN(3)]}
 	case n < 15:
-		return event.Op{Call: event.ReadPipe, FD: 1, N: []int64{1, 2, 60000}[rng.IntN(3)]}
+		return event.Op{Call: event.CallRead, FD: 1, N: []int64{1, 2, 60000}[rng.IntN(3)]}
 	case n < 18 || !closes:
-		return event.Op{Call: event.Set, FD: 3, N: int64(rng.IntN(3))}
+		return event.Op{Call: event.CallSet, FD: 3, N: int64(rng.IntN(3))}
 	case n < 19:
-		return event.Op{Call: event.Dup2, FD: 1 + rng.IntN(4), To: 1 + rng.IntN(4)}
+		return event.Op{Call: event.CallDup2, FD: 1 + rng.IntN(4), To: 1 + rng.IntN(4)}
 	}
-	return event.Op{Call: event.Close, FD: 1 + rng.IntN(4)}
+	return event.Op{Call: event.CallClose, FD: 1 + rng.IntN(4)}
 }
 
 // What threads of the core see under every strategy is linearizable. A history
@@ -158,19 +101,21 @@ func record(s strategies.Entry, seed uint64) linearizability.History {
 	device.Install(k)
 	p := proc.New(k)
 	rec := linearizability.NewRecorder(nil)
-	main := &caller{k, p, m.Attach("main", 0), rec.Log(0)}
+	main := &caller{td: m.Attach("main", 0), log: rec.Log(0)}
+	main.Begin(k, p, seed, 0, true)
 	main.td.Listen(main.log)
 	defer main.td.Detach()
-	for _, c := range []event.Call{event.Kqueue, event.MakePipe, event.MakeProbe} {
+	for _, c := range []event.Call{event.CallKqueue, event.CallPipe, event.CallProbe} {
 		op := event.Op{Call: c}
-		if c == event.MakeProbe {
+		if c == event.CallProbe {
 			op.Manner = event.Manner(seed / 2 % 4) // seed%2 says what is closed
 		}
 		main.do(op)
 	}
 	var wg sync.WaitGroup
 	for n := 1; n <= 3; n++ {
-		c := &caller{k, p, nil, rec.Log(n)}
+		c := &caller{log: rec.Log(n)}
+		c.Begin(k, p, seed, uint64(n), true)
 		rng := rand.New(rand.NewPCG(seed, uint64(n)))
 		wg.Go(func() {
 			c.td = m.Attach("thread", n%2)

@@ -124,7 +124,7 @@ func step(s state, p *part, k key, lax laxity) []state {
 	switch p.does {
 	case first:
 		var ok bool
-		if c.found, ok = s.Make(event.MakePipe, int(p.rec.Result.N)); !ok {
+		if c.found, ok = s.Make(p.rec.Op.Call, int(p.rec.Result.N)); !ok {
 			return nil
 		}
 		all[0] = s
@@ -160,7 +160,7 @@ func step(s state, p *part, k key, lax laxity) []state {
 		c.queue, c.over = q, errno != 0
 	case found:
 		c.looked = true
-		if p.rec.Op.Call == event.Poll {
+		if p.rec.Op.Call == event.CallKevent {
 			c.found, c.errno = s.Target(p.kev)
 		} else {
 			c.found, c.errno = s.Find(p.rec.Op.FD)

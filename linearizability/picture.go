@@ -215,7 +215,7 @@ func (v *view) why(number []int) why {
 	if i >= 0 {
 		q := stepOf(v.order[i])
 		what := fmt.Sprintf("`%v`", q.rec.Op)
-		if q.rec.Op.Call == event.Poll {
+		if q.rec.Op.Call == event.CallKevent {
 			what = q.acts()
 		}
 		why := "but with it there, the search found no longer order."
@@ -274,7 +274,7 @@ func (p *part) acts() string {
 	case empty:
 		return "the close is over"
 	case found:
-		if p.rec.Op.Call == event.Poll {
+		if p.rec.Op.Call == event.CallKevent {
 			return fmt.Sprintf("looks for descriptor %d", p.kev.Ident)
 		}
 		return fmt.Sprintf("looks for descriptor %d", p.rec.Op.FD)

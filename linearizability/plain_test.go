@@ -81,7 +81,7 @@ func invent(rng *rand.Rand) (h, stamped linearizability.History) {
 			all = append(all, planned{linearizability.Record{Thread: thread, Call: call, Return: now - 1, Op: simple(rng)}, at})
 		}
 		if rng.IntN(3) == 0 {
-			op := event.Op{Call: event.Poll, Room: 1, Wait: event.Forever}
+			op := event.Op{Call: event.CallKevent, Room: 1, Wait: event.Forever}
 			asleep = append(asleep, linearizability.Record{Thread: thread, Call: now, Return: linearizability.Never, Op: op, Result: event.Result{Pending: true}})
 		}
 	}
@@ -109,13 +109,13 @@ func simple(rng *rand.Rand) event.Op {
 		kev := event.Kevent{Filter: event.Read, Ident: 1, Flags: event.Receipt | []event.Flags{
 			event.Add, event.Add | event.Clear, event.Add | event.OneShot, event.Add | event.Dispatch, event.Delete, event.Enable, event.Disable,
 		}[rng.IntN(7)], Udata: rng.Uint64N(2)}
-		return event.Op{Call: event.Poll, Room: 1, Changes: []event.Kevent{kev}}
+		return event.Op{Call: event.CallKevent, Room: 1, Changes: []event.Kevent{kev}}
 	case n < 7:
-		return event.Op{Call: event.Poll, Room: 1, Wait: event.Wait(rng.IntN(2))}
+		return event.Op{Call: event.CallKevent, Room: 1, Wait: event.Wait(rng.IntN(2))}
 	case n < 9:
-		return event.Op{Call: event.WritePipe, FD: 2, N: 1 + rng.Int64N(2)}
+		return event.Op{Call: event.CallWrite, FD: 2, N: 1 + rng.Int64N(2)}
 	}
-	return event.Op{Call: event.ReadPipe, FD: 1, N: 1 + rng.Int64N(2)}
+	return event.Op{Call: event.CallRead, FD: 1, N: 1 + rng.Int64N(2)}
 }
 
 // spoil changes one answer, in both histories.
@@ -123,14 +123,14 @@ func spoil(rng *rand.Rand, h, stamped linearizability.History) {
 	i := 2 + rng.IntN(len(h)-2)
 	r := &h[i]
 	defer func() { stamped[i].Op, stamped[i].Result = r.Op, r.Result }()
-	look := event.Op{Call: event.Poll, Room: 1}
+	look := event.Op{Call: event.CallKevent, Room: 1}
 	switch {
 	case r.Result.Pending:
-	case r.Op.Call == event.Poll && len(r.Op.Changes) == 0 && rng.IntN(2) == 0:
+	case r.Op.Call == event.CallKevent && len(r.Op.Changes) == 0 && rng.IntN(2) == 0:
 		r.Result = event.Result{Events: []event.Kevent{{Filter: event.Read, Ident: 1, Flags: event.Flags(rng.IntN(2)) * event.Clear, Data: 1 + rng.Int64N(3), Udata: rng.Uint64N(2)}}}
-	case r.Op.Call == event.Poll && len(r.Op.Changes) == 0:
+	case r.Op.Call == event.CallKevent && len(r.Op.Changes) == 0:
 		r.Result = event.Result{}
-	case r.Op.Call == event.Poll:
+	case r.Op.Call == event.CallKevent:
 		r.Result = event.Result{Events: []event.Kevent{spec.Record(r.Op.Changes[0], []syscall.Errno{0, syscall.ENOENT}[rng.IntN(2)])}}
 	case rng.IntN(2) == 0:
 		r.Result = event.Result{Errno: syscall.EAGAIN}
@@ -144,7 +144,7 @@ func spoil(rng *rand.Rand, h, stamped linearizability.History) {
 func stamp(r *linearizability.Record, at int64) {
 	add := func(s event.Step) { r.Steps = append(r.Steps, linearizability.Stamp{At: at, Step: s}) }
 	add(event.Found)
-	if r.Op.Call != event.Poll {
+	if r.Op.Call != event.CallKevent {
 		add(event.Acted)
 		return
 	}

@@ -44,8 +44,8 @@ type does uint8
 
 const (
 	whole   does = iota // an operation that is one step
-	first               // of the making of a pipe: there is the read end
-	second              // and the write end, with which another thread may have ended the read end
+	first               // of the making of a pipe or the like: there is the first end
+	second              // and the other, with which another thread may have ended the first
 	unlink              // of a close or dup2: the number is free
 	reap                // its knotes are gone
 	release             // its file too; a kqueue is closed
@@ -60,7 +60,7 @@ const (
 	leave               // it returned without having looked
 )
 
-var doesNames = [...]string{first: "read end made", unlink: "number free", reap: "knotes gone", release: "file released", empty: "no knotes left", enter: "began",
+var doesNames = [...]string{first: "first end made", unlink: "number free", reap: "knotes gone", release: "file released", empty: "no knotes left", enter: "began",
 	found:  "found the descriptor",
 	passed: "not returned, though there was room", asleep: "asleep at the end", leave: "returned without looking"}
 
@@ -132,27 +132,27 @@ func newPlan(h History) *plan {
 		if r.Result.Errno != 0 || r.Result.Pending {
 			continue
 		}
-		switch r.Op.Call {
-		case event.MakePipe:
+		switch {
+		case r.Op.Call.Makes() == 2:
 			p.groups.join(int(r.Result.N), int(r.Result.N2))
-		case event.Dup:
+		case r.Op.Call == event.CallDup:
 			p.groups.join(r.Op.FD, int(r.Result.N))
-		case event.Dup2:
+		case r.Op.Call == event.CallDup2:
 			p.groups.join(r.Op.FD, r.Op.To)
 		}
 	}
 	p.end++
 	for _, r := range h {
-		if r.Op.Call == event.Close || r.Op.Call == event.Dup2 {
+		if r.Op.Call == event.CallClose || r.Op.Call == event.CallDup2 {
 			p.ends[p.groups.of(r.Op.FD)] = true
 		}
 	}
 	keys := map[key]bool{}
 	for _, r := range h {
-		if r.Op.Call == event.Kqueue && r.Result.Errno == 0 && !r.Result.Pending {
+		if r.Op.Call == event.CallKqueue && r.Result.Errno == 0 && !r.Result.Pending {
 			p.queues[p.groups.of(int(r.Result.N))]++
 		}
-		if r.Op.Call != event.Poll {
+		if r.Op.Call != event.CallKevent {
 			continue
 		}
 		q := p.groups.of(r.Op.FD)
@@ -180,7 +180,7 @@ func (p *plan) cover(keys map[key]bool) {
 	}
 	for _, r := range p.h {
 		fd := r.Op.FD
-		if r.Op.Call == event.Kqueue || r.Op.Call == event.MakePipe || r.Op.Call == event.MakeProbe {
+		if makes(r.Op.Call) {
 			fd = int(r.Result.N)
 		}
 		if g := p.groups.of(fd); g < 0 || seen[g] || r.Result.Pending {
@@ -192,6 +192,9 @@ func (p *plan) cover(keys map[key]bool) {
 		}
 	}
 }
+
+// makes reports whether a call makes a file, or two, of nothing.
+func makes(c event.Call) bool { return c.Makes() > 0 && c != event.CallDup }
 
 // nested reports whether a knote may watch a kqueue.
 func (p *plan) nested(k key) bool {
@@ -213,22 +216,22 @@ func (p *plan) project(k key, weak bool) []porcupine.Operation {
 	for i := range p.h {
 		r := &p.h[i]
 		var parts []part
-		switch r.Op.Call {
-		case event.Kqueue, event.MakePipe, event.MakeProbe:
+		switch {
+		case makes(r.Op.Call):
 			if !concerns(int(r.Result.N)) {
 				continue
 			}
 			parts = []part{{does: whole}}
-			if r.Op.Call == event.MakePipe && r.Result.Errno == 0 && !r.Result.Pending {
+			if r.Op.Call.Makes() == 2 && r.Result.Errno == 0 && !r.Result.Pending {
 				parts = []part{{does: first}, {does: second}}
 			}
-		case event.Poll:
+		case r.Op.Call == event.CallKevent:
 			if p.groups.of(r.Op.FD) != k.queue {
 				continue
 			}
 			parts = p.poll(k, r, weak)
-		case event.Close, event.Dup2:
-			if !concerns(r.Op.FD) && (r.Op.Call == event.Close || !concerns(r.Op.To)) {
+		case r.Op.Call == event.CallClose || r.Op.Call == event.CallDup2:
+			if !concerns(r.Op.FD) && (r.Op.Call == event.CallClose || !concerns(r.Op.To)) {
 				continue
 			}
 			parts = []part{{does: whole}}
@@ -240,7 +243,7 @@ func (p *plan) project(k key, weak bool) []porcupine.Operation {
 				continue
 			}
 			parts = []part{{does: whole}}
-			if r.Op.Call != event.Dup && p.ends[p.groups.of(r.Op.FD)] && !r.Result.Pending {
+			if r.Op.Call != event.CallDup && p.ends[p.groups.of(r.Op.FD)] && !r.Result.Pending {
 				parts = []part{{does: found}, {does: act}}
 			}
 		}

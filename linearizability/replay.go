@@ -214,13 +214,10 @@ func (r *replay) step(n int32, c *call, rec *Record, step event.Step) bool {
 		c.acted = true
 		r.active = append(r.active, n)
 	}
-	if rec.Op.Call == event.Poll {
+	if rec.Op.Call == event.CallKevent {
 		return r.kevent(n, c, rec, step)
 	}
-	if rec.Op.Call < event.Kqueue || rec.Op.Call > event.Close {
-		return false
-	}
-	steps := sequence[rec.Op.Call]
+	steps := sequenceOf(rec.Op.Call)
 	if c.stage == len(steps) || steps[c.stage] != step {
 		return false
 	}
@@ -245,15 +242,23 @@ func (r *replay) step(n int32, c *call, rec *Record, step event.Step) bool {
 
 // sequence has the steps of all calls but kevent.
 var sequence = [...][]event.Step{
-	event.Kqueue:    {event.Made},
-	event.MakeProbe: {event.Made},
-	event.MakePipe:  {event.Made, event.Made},
-	event.Dup:       {event.Made},
-	event.Set:       {event.Found, event.Acted},
-	event.ReadPipe:  {event.Found, event.Acted},
-	event.WritePipe: {event.Found, event.Acted},
-	event.Dup2:      {event.Unlinked, event.Reaped, event.Released},
-	event.Close:     {event.Unlinked, event.Reaped, event.Released},
+	event.CallKqueue: {event.Made},
+	event.CallProbe:  {event.Made},
+	event.CallPipe:   {event.Made, event.Made},
+	event.CallDup:    {event.Made},
+	event.CallSet:    {event.Found, event.Acted},
+	event.CallRead:   {event.Found, event.Acted},
+	event.CallWrite:  {event.Found, event.Acted},
+	event.CallDup2:   {event.Unlinked, event.Reaped, event.Released},
+	event.CallClose:  {event.Unlinked, event.Reaped, event.Released},
+}
+
+// sequenceOf returns the steps of a call, none if it is not known here.
+func sequenceOf(c event.Call) []event.Step {
+	if int(c) < len(sequence) {
+		return sequence[c]
+	}
+	return nil
 }
 
 // closing reports whether a close of kqueue q is under way.
@@ -263,7 +268,7 @@ func (r *replay) closing(q int32) bool {
 
 // make is a step of what makes descriptors.
 func (r *replay) make(c *call, rec *Record) (ok bool) {
-	res, dup := &rec.Result, rec.Op.Call == event.Dup
+	res, dup := &rec.Result, rec.Op.Call == event.CallDup
 	if res.Pending || res.Errno != 0 {
 		// Dup answers EBADF at this step; nothing else fails there.
 		_, errno := r.s.Find(rec.Op.FD)
@@ -271,7 +276,7 @@ func (r *replay) make(c *call, rec *Record) (ok bool) {
 	}
 	fd, second := int(res.N), int(res.N2)
 	switch {
-	case int64(fd) != res.N || int64(second) != res.N2 || len(res.Events) > 0 || rec.Op.Call != event.MakePipe && second != 0:
+	case int64(fd) != res.N || int64(second) != res.N2 || len(res.Events) > 0 || rec.Op.Call.Makes() < 2 && second != 0:
 		return false
 	case dup:
 		return r.s.Duplicate(rec.Op.FD, fd)
@@ -295,27 +300,28 @@ func (r *replay) act(c *call, rec *Record) bool {
 func (r *replay) returns(c *call, rec *Record) bool {
 	op, res := &rec.Op, &rec.Result
 	switch op.Call {
-	case event.Poll:
+	case event.CallKevent:
 		return r.answers(c, rec)
-	case event.Set, event.ReadPipe, event.WritePipe:
+	case event.CallSet, event.CallRead, event.CallWrite:
 		if c.stage == 0 {
 			c.found, c.errno = r.s.Find(op.FD)
 		}
 		return c.stage == 2 || r.act(c, rec)
-	case event.Close, event.Dup2:
+	case event.CallClose, event.CallDup2:
 		if c.closing {
 			r.s.Empty(c.queue)
 		}
 		return (c.stage == 3 || c.stage == 1 && c.life == 0) && res.Equal(event.Result{Errno: c.errno})
 	}
-	return op.Call >= event.Kqueue && op.Call <= event.Close && c.stage == len(sequence[op.Call])
+	steps := sequenceOf(op.Call)
+	return steps != nil && c.stage == len(steps)
 }
 
 // atRest holds those that are asleep at the end against what they sleep on.
 func (r *replay) atRest() bool {
 	for i := range r.h {
 		c, rec := &r.calls[i], &r.h[i]
-		if !rec.Result.Pending || rec.Op.Call != event.Poll {
+		if !rec.Result.Pending || rec.Op.Call != event.CallKevent {
 			continue
 		}
 		if !c.entered || c.refused || c.change != len(rec.Op.Changes) || !r.apply(-1, c, rec) ||

@@ -165,17 +165,17 @@ func (b *rows) join() {
 
 // answer is what a call has answered, in words where the text form has none.
 func (r *Record) answer() string {
-	if r.Result.Errno == 0 && r.Result.N == 0 && !r.Result.Pending && len(r.Result.Events) == 0 {
-		switch r.Op.Call {
-		case event.Kqueue, event.MakeProbe, event.Dup, event.ReadPipe, event.WritePipe:
+	if r.Result.Errno == 0 && r.Result.N == 0 && !r.Result.Pending && len(r.Result.Events)+len(r.Result.Polled) == 0 {
+		switch c := r.Op.Call; {
+		case c.Makes() == 1, c == event.CallRead, c == event.CallWrite, c == event.CallSend, c == event.CallRecv:
 			return "0"
-		case event.Poll:
-			if r.Op.Room > 0 {
-				return "no event"
-			}
+		case c == event.CallKevent && r.Op.Room > 0:
+			return "no event"
+		case c == event.CallPoll, c == event.CallSelect, c == event.CallEpollWait:
+			return "nothing"
 		}
 	}
-	return strings.TrimPrefix(r.Result.String(), "events ")
+	return strings.TrimPrefix(strings.TrimPrefix(r.Result.String(), "events "), "polled ")
 }
 
 // X is the middle of the bar, in pixels.

@@ -181,7 +181,7 @@ func (p *part) did() string {
 
 // ended is the number whose life a close or dup2 ends.
 func (p *part) ended() int {
-	if p.rec.Op.Call == event.Dup2 {
+	if p.rec.Op.Call == event.CallDup2 {
 		return p.rec.Op.To
 	}
 	return p.rec.Op.FD
@@ -214,11 +214,8 @@ func (v *view) allows(s state, p *part) string {
 	op, result := p.rec.Op, p.rec.Result
 	switch p.does {
 	case whole:
-		switch op.Call {
-		case event.Kqueue, event.MakePipe, event.MakeProbe, event.Dup:
-			if result.Errno == 0 {
-				return "only a number that is free"
-			}
+		if op.Call.Makes() > 0 && result.Errno == 0 {
+			return "only a number that is free"
 		}
 		return fmt.Sprintf("only `%v`", s.Apply(op))
 	case first, second:

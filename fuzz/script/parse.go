@@ -224,9 +224,9 @@ func column(line string, at int, err error) int {
 // what is wanted instead.
 func check(op event.Op, setup bool) (word, want string) {
 	switch {
-	case op.Call == event.Dup2 && op.To > MaxFD:
+	case op.Call == event.CallDup2 && op.To > MaxFD:
 		return fmt.Sprint(op.To), fmt.Sprintf("a descriptor up to %d", MaxFD)
-	case (op.Call == event.ReadPipe || op.Call == event.WritePipe) && op.N > MaxBytes:
+	case transfers(op.Call) && op.N > MaxBytes:
 		return fmt.Sprint(op.N), fmt.Sprintf("at most %d bytes", MaxBytes)
 	case op.Room > MaxRoom:
 		return fmt.Sprintf("room=%d", op.Room), fmt.Sprintf("at most %d", MaxRoom)
@@ -234,6 +234,8 @@ func check(op event.Op, setup bool) (word, want string) {
 		return "wait=forever", "zero or finite, since setup has nobody to wait for"
 	case len(op.Changes) > MaxChanges:
 		return fmt.Sprintf("%d changes", len(op.Changes)), fmt.Sprintf("at most %d", MaxChanges)
+	case len(op.FDs) > MaxPolled:
+		return fmt.Sprintf("%d entries", len(op.FDs)), fmt.Sprintf("at most %d", MaxPolled)
 	}
 	for _, kev := range op.Changes {
 		if kev.Filter == event.Timer && kev.Flags&event.Add != 0 {
@@ -243,6 +245,11 @@ func check(op event.Op, setup bool) (word, want string) {
 		}
 	}
 	return "", ""
+}
+
+// transfers reports whether N of a call are bytes.
+func transfers(c event.Call) bool {
+	return c == event.CallRead || c == event.CallWrite || c == event.CallSend || c == event.CallRecv
 }
 
 // checkTimer refuses timers that a test would wait for too long, or that would

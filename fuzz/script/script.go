@@ -69,6 +69,7 @@ const (
 	MaxCPU     = 1       // a script runs on two CPUs
 	MaxOps     = 1000    // of one section or thread
 	MaxChanges = 64      // of one kevent
+	MaxPolled  = 64      // entries of one poll or select
 	MaxRoom    = 64      // events of one kevent
 	MaxBytes   = 1 << 17 // of one read or write
 	MaxFD      = 63      // the highest number that dup2 may make
@@ -287,20 +288,23 @@ func (open *numbers) do(op event.Op) string {
 		return fd
 	}
 	switch op.Call {
-	case event.Kqueue, event.MakeProbe:
-		return fmt.Sprint(lowest())
-	case event.MakePipe:
-		return fmt.Sprint(lowest(), " ", lowest())
-	case event.Dup:
+	case event.CallDup, event.CallAccept, event.CallReopen:
 		if (*open)[op.FD] {
 			return fmt.Sprint(lowest())
 		}
-	case event.Dup2:
+	case event.CallDup2:
 		if (*open)[op.FD] && op.To >= 0 {
 			(*open)[op.To] = true
 		}
-	case event.Close:
+	case event.CallClose:
 		delete(*open, op.FD)
+	default:
+		switch op.Call.Makes() {
+		case 1:
+			return fmt.Sprint(lowest())
+		case 2:
+			return fmt.Sprint(lowest(), " ", lowest())
+		}
 	}
 	return ""
 }

@@ -34,7 +34,7 @@ thread cpu=1
 	fmt.Println(len(s.Threads), "threads", s.Ops(), "operations", err)
 	fmt.Print(s)
 	// Output:
-	// two.kq:5:3: call "kqueue;": want kqueue, pipe, probe, set, read, write, dup, dup2, close, kevent
+	// two.kq:5:3: call "kqueue;": want kqueue, pipe, probe, set, read, write, dup, dup2, close, kevent, socketpair, socket, listen, connect, accept, send, recv, shutdown, sockerr, fifo, reopen, pty, termios, poll, select, epoll, epoll_ctl, epoll_wait
 	// 2 threads 5 operations <nil>
 	// # One event, two sleepers.
 	// seed 7
@@ -79,6 +79,11 @@ func TestParseErrors(t *testing.T) {
 		{"thread\n kevent 0: " + strings.Repeat("READ 1 ADD; ", 64) + "READ 1 ADD", "65 changes: want at most 64"},
 		{"setup\n kevent 0 room=1 wait=forever\nthread", "s:2:18: wait=forever: want zero or finite"},
 		{"thread\n write 1 200000", "s:2:10: 200000: want at most 131072 bytes"},
+		{"thread\n send 1 200000 oob", "s:2:9: 200000: want at most 131072 bytes"},
+		{"thread\n recv 1 200000", "s:2:9: 200000: want at most 131072 bytes"},
+		{"thread\n poll:" + strings.Repeat(" 1 IN;", 64) + " 1 IN", "s:2:2: 65 entries: want at most 64"},
+		{"setup\n poll wait=forever: 1 IN\nthread", "want zero or finite"},
+		{"thread\n epoll_wait 1 room=65", "s:2:15: room=65: want at most 64"},
 		{"thread\n dup2 1 1000000", "s:2:9: 1000000: want a descriptor up to 63"},
 		{"thread\n kevent 0: TIMER 1 ADD fflags=USECONDS data=19", "s:2:12: TIMER 1 ADD fflags=USECONDS data=19: want data of at least 20 here, which is 20 µs"},
 		{"thread\n kevent 0: TIMER 1 ADD|CLEAR fflags=USECONDS", "want data of at least 20 here"},
@@ -167,7 +172,7 @@ func TestTimers(t *testing.T) {
 
 // The numbers behind setup are those that a process gives out.
 func TestStringNumbers(t *testing.T) {
-	s, err := script.Parse("s", "setup\nkqueue\npipe\nclose 1\nprobe\ndup2 0 5\ndup 9\nclose 0\npipe\ndup 2\nthread")
+	s, err := script.Parse("s", "setup\nkqueue\npipe\nclose 1\nprobe\ndup2 0 5\ndup 9\nclose 0\npipe\ndup 2\nsocketpair stream\naccept 6\naccept 42\nreopen 6 read\nepoll\nlisten 6 1 1\nthread")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +182,7 @@ func TestStringNumbers(t *testing.T) {
 			got = append(got, strings.TrimSpace(n))
 		}
 	}
-	if diff := cmp.Diff([]string{"0", "1 2", "1", "0 3", "4"}, got); diff != "" {
+	if diff := cmp.Diff([]string{"0", "1 2", "1", "0 3", "4", "6 7", "8", "9", "10"}, got); diff != "" {
 		t.Error(diff)
 	}
 }

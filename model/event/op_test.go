@@ -21,7 +21,11 @@ func ExampleParseOp() {
 func TestOpString(t *testing.T) {
 	for _, s := range []string{
 		"kqueue", "pipe", "probe", "probe blocks", "probe unsafe", "probe blocks|unsafe", "set 5 -12", "read 3 100", "write 4 0", "dup -3", "dup2 3 7", "close 3", "kevent 0",
-		"kevent 0: READ 1 DELETE", "kevent 7 room=8 wait=finite", "kevent 7 wait=forever: USER 2 fflags=TRIGGER; TIMER 1 ADD data=5",
+		"kevent 0: READ 1 DELETE", "kevent 7 room=8 wait=finite", "socketpair stream", "socketpair dgram", "socket dgram", "listen 3 7 1", "listen 3 -1 -2",
+		"connect 3 7", "accept 3", "send 3 100", "send 3 100 oob", "recv 3 1 oob", "shutdown 3 read", "shutdown 3 write", "shutdown 3 both", "sockerr 3",
+		"fifo", "reopen 3 write", "pty", "termios 3 raw", "termios 3 canon|echo", "termios 3 canon|0x100", "poll", "poll wait=forever: 3 IN|OUT; -1 0; 4 PRI revents=IN",
+		"select 0", "select -5 wait=finite", "select 5 wait=forever: 3 r; 4 rwe; 4 we", "epoll", "epoll_ctl 0 add 3 IN|ET udata=7", "epoll_ctl 0 del 3 0",
+		"epoll_ctl 0 mod -3 EXCLUSIVE|0x8000", "epoll_wait 0 room=8 wait=forever", "epoll_wait 0", "kevent 7 wait=forever: USER 2 fflags=TRIGGER; TIMER 1 ADD data=5",
 	} {
 		op, err := event.ParseOp(s)
 		if err != nil || op.String() != s {
@@ -41,6 +45,7 @@ func TestResultString(t *testing.T) {
 		{event.Result{Errno: syscall.EXDEV}, "errno 18"},
 		{event.Result{N: 3}, "3"},
 		{event.Result{N: 0, N2: 1}, "0 1"},
+		{event.Result{Polled: []event.Polled{{ID: 3, Events: event.PollIn | event.PollHup}, {ID: 1 << 63, Events: event.PollOut}}}, "polled 3 IN|HUP; 9223372036854775808 OUT"},
 		{event.Result{Events: []event.Kevent{{Filter: event.Read, Ident: 1, Data: 5}, {Filter: event.User, Ident: 2}}}, "events READ 1 data=5; USER 2"},
 	} {
 		if got := tt.r.String(); got != tt.want {
@@ -71,6 +76,26 @@ func TestParseOpErrors(t *testing.T) {
 		{"kevent 0 wait=long", `"long"`, "forever"},
 		{"kevent 0 size=1", `"size=1"`, "room="},
 		{"kevent 0:", `""`, "a filter and an ident"},
+		{"socket tcp", `"tcp"`, "stream, dgram"},
+		{"socketpair", "socketpair", "socket type"},
+		{"listen 3 7", "listen", "backlog"},
+		{"send 3 1 urgent", `"urgent"`, "oob"},
+		{"send 3 1 oob oob", `"oob"`, "the end"},
+		{"shutdown 3 all", `"all"`, "read, write, both"},
+		{"termios 3 cooked", `"cooked"`, "canon"},
+		{"poll 3", `"3"`, "wait=, or a colon before the entries"},
+		{"poll: 3", `"3"`, "a descriptor and conditions"},
+		{"poll: 3 IN; 4 OOT", `"OOT"`, "OUT"},
+		{"select: 3 r", "select", "count of descriptors"},
+		{"select 4: 3 wr", `"wr"`, "in this order"},
+		{"select 4: 3", `"3"`, "its sets"},
+		{"select 4: x r", `"x"`, "32 bits"},
+		{"epoll_ctl 0 put 3 IN", `"put"`, "add, del, mod"},
+		{"epoll_ctl 0 add 3", "epoll_ctl", "condition"},
+		{"epoll_ctl 0 add 3 IN udata=-1", `"-1"`, "from 0"},
+		{"epoll_ctl 0 add 3 IN room=1", `"room=1"`, "udata="},
+		{"epoll_wait 0: 3 IN", `":"`, "the end"},
+		{"kevent 0 room=1 room=2", `"room=2"`, "wait="},
 		{"kevent 0: READ 1 ADD; REED 2", `"REED"`, "READ, WRITE"},
 	} {
 		op, err := event.ParseOp(tt.text)
@@ -80,7 +105,7 @@ func TestParseOpErrors(t *testing.T) {
 			t.Errorf("ParseOp(%q): %q, want %s and %q in it", tt.text, s, tt.word, tt.want)
 		}
 	}
-	for _, s := range []string{"", "EWHAT", "1 2 3", "1 x", "errno", "errno 0", "events", "events READ", "pending 3"} {
+	for _, s := range []string{"", "EWHAT", "1 2 3", "1 x", "errno", "errno 0", "polled", "polled 3", "polled -3 IN", "polled 3 IM", "events", "events READ", "pending 3"} {
 		if r, err := event.ParseResult(s); err == nil {
 			t.Errorf("ParseResult(%q) = %v, want an error", s, r)
 		}
@@ -88,7 +113,8 @@ func TestParseOpErrors(t *testing.T) {
 }
 
 func FuzzParseOp(f *testing.F) {
-	for _, s := range []string{"kqueue", "probe unsafe|blocks", "set 5 -12", "dup2 3 7", "kevent 0 room=8 wait=forever: READ 1 ADD|CLEAR; USER 2 ADD", "kevent", ":", "close 0x3"} {
+	for _, s := range []string{"kqueue", "probe unsafe|blocks", "set 5 -12", "dup2 3 7", "kevent 0 room=8 wait=forever: READ 1 ADD|CLEAR; USER 2 ADD", "kevent", ":", "close 0x3",
+		"listen 3 7 1", "send 3 1 oob", "shutdown 3 both", "termios 4 raw|canon|0x8", "poll wait=forever: 3 IN; 4 OUT|PRI", "select 5: 3 r; 4 rwe", "epoll_ctl 0 add 3 IN|ET udata=7", "epoll_wait 0 wait=finite room=2"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -104,7 +130,7 @@ func FuzzParseOp(f *testing.F) {
 }
 
 func FuzzParseResult(f *testing.F) {
-	for _, s := range []string{"ok", "pending", "EBADF", "errno 18", "3 4", "events READ 1 data=5; USER 2 CLEAR", "events"} {
+	for _, s := range []string{"ok", "pending", "EBADF", "errno 18", "3 4", "events READ 1 data=5; USER 2 CLEAR", "events", "polled 3 IN|HUP; 4 OUT", "polled 3 0"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -117,4 +143,48 @@ func FuzzParseResult(f *testing.F) {
 			t.Fatalf("%q is %+v, written %q, which is %+v, %v", s, r, r, back, err)
 		}
 	})
+}
+
+// Each call is written in its own way, and is one of Calls.
+func TestCalls(t *testing.T) {
+	names := map[string]bool{}
+	for c := range event.Calls {
+		if s := c.String(); !c.Known() || s == "" || names[s] {
+			t.Errorf("call %d is called %q: want a name of its own", c, s)
+		} else {
+			names[s] = true
+		}
+	}
+	for c, makes := range map[event.Call]int{event.CallPipe: 2, event.CallPty: 2, event.CallSocketpair: 2, event.CallKqueue: 1, event.CallAccept: 1, event.CallDup: 1, event.CallDup2: 0, event.CallPoll: 0, 0: 0, 200: 0} {
+		if got := c.Makes(); got != makes {
+			t.Errorf("%v makes %d descriptors, want %d", c, got, makes)
+		}
+	}
+	if len(names) < 28 || event.Call(0).Known() || event.Call(len(names)+1).Known() || event.Call(200).String() != "call 200" {
+		t.Errorf("%d calls: %v", len(names), names)
+	}
+}
+
+// What cannot be written cannot be told apart: two operations are equal if their
+// texts are.
+func TestOpEqual(t *testing.T) {
+	ops := map[string]event.Op{}
+	for _, s := range []string{
+		"send 3 1", "send 3 1 oob", "send 3 2", "send 4 1", "recv 3 1", "socket stream", "socket dgram", "shutdown 3 read", "shutdown 3 write", "termios 3 raw", "termios 3 canon",
+		"listen 3 7 1", "listen 3 7 2", "poll: 3 IN", "poll: 3 OUT", "poll wait=finite: 3 IN", "select 5: 3 r", "select 5: 3 w", "select 6: 3 r",
+		"epoll_ctl 0 add 3 IN", "epoll_ctl 0 mod 3 IN", "epoll_ctl 0 add 4 IN", "epoll_ctl 0 add 3 OUT", "epoll_ctl 0 add 3 IN udata=1", "epoll_wait 0 room=1", "epoll_wait 0 room=2",
+	} {
+		op, err := event.ParseOp(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ops[s] = op
+	}
+	for a, x := range ops {
+		for b, y := range ops {
+			if x.Equal(y) != (a == b) {
+				t.Errorf("%q equals %q: %t", a, b, x.Equal(y))
+			}
+		}
+	}
 }

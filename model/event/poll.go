@@ -78,7 +78,7 @@ func (p PollFD) String() string {
 func ParsePollFD(s string) (p PollFD, err error) {
 	words := strings.Fields(s)
 	if len(words) < 2 || len(words) > 3 {
-		return PollFD{}, wrong("entry", s, `a descriptor and conditions, as in "3 IN|OUT"`)
+		return PollFD{}, wrong("entry", strings.TrimSpace(s), `a descriptor and conditions, as in "3 IN|OUT"`)
 	}
 	n, err := strconv.ParseInt(words[0], 0, 32)
 	if err != nil {

@@ -40,12 +40,16 @@ var timerWords = []word{
 	flag("NSECONDS", uint32(NoteNSeconds)), flag("ABSTIME", uint32(NoteAbsTime)),
 }
 
-// errnos are those that the answers to changes carry.
+// errnos are those that calls answer, and that the answers to changes carry.
 var errnos = map[string]syscall.Errno{
 	"EPERM": syscall.EPERM, "ENOENT": syscall.ENOENT, "ESRCH": syscall.ESRCH, "EINTR": syscall.EINTR, "EIO": syscall.EIO,
 	"EBADF": syscall.EBADF, "EAGAIN": syscall.EAGAIN, "ENOMEM": syscall.ENOMEM, "EACCES": syscall.EACCES, "EEXIST": syscall.EEXIST,
 	"ENODEV": syscall.ENODEV, "EINVAL": syscall.EINVAL, "EMFILE": syscall.EMFILE, "ENOSPC": syscall.ENOSPC, "EPIPE": syscall.EPIPE,
 	"ENOSYS": syscall.ENOSYS, "ELOOP": syscall.ELOOP, "EOVERFLOW": syscall.EOVERFLOW, "EOPNOTSUPP": syscall.EOPNOTSUPP,
+	"ENOTSOCK": syscall.ENOTSOCK, "EDESTADDRREQ": syscall.EDESTADDRREQ, "EMSGSIZE": syscall.EMSGSIZE, "EPROTOTYPE": syscall.EPROTOTYPE,
+	"EADDRINUSE": syscall.EADDRINUSE, "ECONNABORTED": syscall.ECONNABORTED, "ECONNRESET": syscall.ECONNRESET, "ENOBUFS": syscall.ENOBUFS,
+	"EISCONN": syscall.EISCONN, "ENOTCONN": syscall.ENOTCONN, "ECONNREFUSED": syscall.ECONNREFUSED, "EALREADY": syscall.EALREADY,
+	"EINPROGRESS": syscall.EINPROGRESS, "ENXIO": syscall.ENXIO, "ENOTTY": syscall.ENOTTY, "EFAULT": syscall.EFAULT,
 }
 
 func flag(name string, bit uint32) word { return word{name, bit, bit} }

@@ -5,10 +5,9 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
+	"github.com/kqlab/kqlab/fuzz/call"
 	"github.com/kqlab/kqlab/model/device"
 	"github.com/kqlab/kqlab/model/event"
 	"github.com/kqlab/kqlab/model/kqueue"
@@ -21,16 +20,18 @@ import (
 
 // A kernel carries operations out on the real core, one after another.
 type kernel struct {
-	k  *kqueue.Kernel
 	p  *proc.Process
 	td *machine.Thread
+	c  call.Caller
 }
 
 func newKernel(s strategies.Entry) *kernel {
 	m := machine.Native(1)
 	k := kqueue.New(m, s.New(m))
 	device.Install(k)
-	return &kernel{k, proc.New(k), m.Attach("test", 0)}
+	c := &kernel{p: proc.New(k), td: m.Attach("test", 0)}
+	c.c.Begin(k, c.p, 1, 1, true)
+	return c
 }
 
 // end closes everything and goes.
@@ -41,67 +42,7 @@ func (k *kernel) end() {
 	k.td.Detach()
 }
 
-func (k *kernel) do(op event.Op) (r event.Result) {
-	var err error
-	one := func(n int, e error) { r.N, err = int64(n), e }
-	switch op.Call {
-	case event.Kqueue:
-		one(k.p.Kqueue(k.td))
-	case event.MakePipe:
-		rd, wr := device.NewPipe(k.td, k.k)
-		var n, n2 int
-		if n, err = k.p.Open(k.td, rd); err == nil {
-			n2, err = k.p.Open(k.td, wr)
-		}
-		r.N, r.N2 = int64(n), int64(n2)
-	case event.MakeProbe:
-		c := device.ProbeConfig{Blocks: op.Manner&event.Blocks != 0, Unsafe: op.Manner&event.Unsafe != 0}
-		one(k.p.Open(k.td, device.NewProbe(k.td, k.k, c)))
-	case event.Dup:
-		one(k.p.Dup(k.td, op.FD))
-	case event.Dup2:
-		err = k.p.Dup2(k.td, op.FD, op.To)
-	case event.Close:
-		err = k.p.Close(k.td, op.FD)
-	case event.Poll:
-		r.Events = make([]event.Kevent, op.Room)
-		timeout := map[event.Wait]time.Duration{event.Finite: time.Microsecond, event.Forever: kqueue.Forever}[op.Wait]
-		var n int
-		n, err = k.p.Kevent(k.td, op.FD, op.Changes, r.Events, timeout)
-		r.Events = r.Events[:n]
-	default:
-		r.N, err = k.device(op)
-	}
-	if err != nil {
-		r = event.Result{Errno: err.(syscall.Errno)}
-	}
-	return r
-}
-
-func (k *kernel) device(op event.Op) (int64, error) {
-	f, err := k.p.File(k.td, op.FD)
-	if err != nil {
-		return 0, err
-	}
-	switch f := f.(type) {
-	case *device.Probe:
-		if op.Call == event.Set {
-			f.Set(k.td, op.N)
-			return 0, nil
-		}
-	case *device.PipeEnd:
-		var n int
-		switch op.Call {
-		case event.ReadPipe:
-			n, err = f.Read(k.td, make([]byte, op.N))
-			return int64(n), err
-		case event.WritePipe:
-			n, err = f.Write(k.td, make([]byte, op.N))
-			return int64(n), err
-		}
-	}
-	return 0, syscall.EINVAL
-}
+func (k *kernel) do(op event.Op) event.Result { return k.c.Do(k.td, &op) }
 
 var (
 	numbers = rapid.IntRange(-1, 9)
@@ -141,24 +82,24 @@ func drawKevent(t *rapid.T, timers bool) event.Kevent {
 
 func drawOp(t *rapid.T, timers bool) event.Op {
 	call := rapid.SampledFrom([]event.Call{
-		event.Poll, event.Poll, event.Poll, event.Poll, event.Poll, event.Poll, event.Poll, event.Poll, event.Poll, event.Poll, event.Poll, event.Poll,
-		event.Set, event.Set, event.Set, event.ReadPipe, event.ReadPipe, event.WritePipe, event.WritePipe, event.WritePipe,
-		event.Kqueue, event.MakePipe, event.MakeProbe, event.Dup, event.Dup2, event.Close,
+		event.CallKevent, event.CallKevent, event.CallKevent, event.CallKevent, event.CallKevent, event.CallKevent, event.CallKevent, event.CallKevent, event.CallKevent, event.CallKevent, event.CallKevent, event.CallKevent,
+		event.CallSet, event.CallSet, event.CallSet, event.CallRead, event.CallRead, event.CallWrite, event.CallWrite, event.CallWrite,
+		event.CallKqueue, event.CallPipe, event.CallProbe, event.CallDup, event.CallDup2, event.CallClose,
 	}).Draw(t, "call")
 	op := event.Op{Call: call}
 	switch call {
-	case event.Kqueue, event.MakePipe, event.MakeProbe:
+	case event.CallKqueue, event.CallPipe, event.CallProbe:
 		return op
 	}
 	op.FD = numbers.Draw(t, "fd")
 	switch call {
-	case event.Dup2:
+	case event.CallDup2:
 		op.To = numbers.Draw(t, "to")
-	case event.Set:
+	case event.CallSet:
 		op.N = rapid.OneOf(rapid.Int64Range(-1, 4), amounts).Draw(t, "level")
-	case event.ReadPipe, event.WritePipe:
+	case event.CallRead, event.CallWrite:
 		op.N = amounts.Draw(t, "bytes")
-	case event.Poll:
+	case event.CallKevent:
 		op.FD = rapid.OneOf(rapid.IntRange(0, 1), numbers).Draw(t, "kq")
 		for range rapid.IntRange(0, 4).Draw(t, "changes") {
 			op.Changes = append(op.Changes, drawKevent(t, timers))
@@ -170,7 +111,7 @@ func drawOp(t *rapid.T, timers bool) event.Op {
 }
 
 // opening is what every run begins with: two kqueues, a pipe and a probe.
-var opening = []event.Op{{Call: event.Kqueue}, {Call: event.Kqueue}, {Call: event.MakePipe}, {Call: event.MakeProbe}}
+var opening = []event.Op{{Call: event.CallKqueue}, {Call: event.CallKqueue}, {Call: event.CallPipe}, {Call: event.CallProbe}}
 
 // Random operations, one after another, get from the core under every strategy
 // an answer that the specification allows.
@@ -223,7 +164,7 @@ func agree(t *rapid.T, s strategies.Entry, w with) {
 		} else {
 			op = drawOp(t, w.timers)
 		}
-		if w.manners && op.Call == event.MakeProbe {
+		if w.manners && op.Call == event.CallProbe {
 			op.Manner = manners.Draw(t, "manner")
 		}
 		if slices.ContainsFunc(now, func(s spec.State) bool { n := s.Clone(); return n.Apply(op).Pending }) {

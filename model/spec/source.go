@@ -46,11 +46,11 @@ func (s *State) link(fd int, file int32) {
 func (s *State) open(c event.Call, fd int) {
 	n := int32(len(s.files))
 	switch c {
-	case event.Kqueue:
+	case event.CallKqueue:
 		s.files = append(s.files, file{kind: queue})
-	case event.MakeProbe:
+	case event.CallProbe:
 		s.files = append(s.files, file{kind: probe})
-	case event.MakePipe:
+	case event.CallPipe:
 		s.files = append(s.files, file{kind: readEnd, peer: n + 1}, file{kind: writeEnd, peer: n})
 	}
 	s.link(fd, n)
@@ -61,10 +61,10 @@ func (s *State) open(c event.Call, fd int) {
 // may still be returned.
 func (s *State) Unlink(op event.Op) (life int32, errno syscall.Errno) {
 	x := s.at(op.FD)
-	if x == nil || op.Call == event.Dup2 && (op.To < 0 || op.To >= maxOpen) {
+	if x == nil || op.Call == event.CallDup2 && (op.To < 0 || op.To >= maxOpen) {
 		return 0, syscall.EBADF
 	}
-	if op.Call == event.Close {
+	if op.Call == event.CallClose {
 		return s.unlink(x), 0
 	}
 	if op.FD == op.To {
@@ -181,17 +181,17 @@ func (s *State) Act(l Life, op event.Op) (int64, syscall.Errno) {
 	f := &s.files[l.file]
 	end := f.kind == readEnd || f.kind == writeEnd
 	switch {
-	case op.Call == event.Set && f.kind == probe:
+	case op.Call == event.CallSet && f.kind == probe:
 		f.level = op.N
 		s.post(l.file, 0)
 		return 0, 0
-	case op.Call != event.Set && end && f.gone:
+	case op.Call != event.CallSet && end && f.gone:
 		return 0, syscall.EBADF
-	case op.Call == event.ReadPipe && f.kind == readEnd:
+	case op.Call == event.CallRead && f.kind == readEnd:
 		return s.read(f, op.N)
-	case op.Call == event.WritePipe && f.kind == writeEnd:
+	case op.Call == event.CallWrite && f.kind == writeEnd:
 		return s.write(f, op.N)
-	case op.Call != event.Set && end:
+	case op.Call != event.CallSet && end:
 		return 0, syscall.EBADF
 	}
 	return 0, syscall.EINVAL

@@ -13,16 +13,16 @@ import (
 // expires but one that has expired when it is added.
 func (s *State) Apply(op event.Op) event.Result {
 	switch op.Call {
-	case event.Kqueue, event.MakeProbe, event.MakePipe:
+	case event.CallKqueue, event.CallProbe, event.CallPipe:
 		fd := s.lowest()
 		s.open(op.Call, fd)
-		if op.Call == event.MakePipe {
+		if op.Call == event.CallPipe {
 			w := s.lowest()
 			s.link(w, s.at(fd).file+1)
 			return event.Result{N: int64(fd), N2: int64(w)}
 		}
 		return event.Result{N: int64(fd)}
-	case event.Dup:
+	case event.CallDup:
 		x := s.at(op.FD)
 		if x == nil {
 			return event.Result{Errno: syscall.EBADF}
@@ -30,19 +30,19 @@ func (s *State) Apply(op event.Op) event.Result {
 		fd := s.lowest()
 		s.link(fd, x.file)
 		return event.Result{N: int64(fd)}
-	case event.Dup2, event.Close:
+	case event.CallDup2, event.CallClose:
 		life, errno := s.Unlink(op)
 		s.Reap(life)
 		s.Release(life)
 		return event.Result{Errno: errno}
-	case event.Set, event.ReadPipe, event.WritePipe:
+	case event.CallSet, event.CallRead, event.CallWrite:
 		l, errno := s.Find(op.FD)
 		if errno != 0 {
 			return event.Result{Errno: errno}
 		}
 		n, errno := s.Act(l, op)
 		return event.Result{N: n, Errno: errno}
-	case event.Poll:
+	case event.CallKevent:
 		return s.poll(op)
 	}
 	return event.Result{Errno: syscall.ENOSYS}
@@ -55,11 +55,11 @@ func (s *State) Apply(op event.Op) event.Result {
 func (s State) Step(op event.Op, r event.Result) []State {
 	n := s.Clone()
 	switch op.Call {
-	case event.Kqueue, event.MakeProbe, event.MakePipe, event.Dup:
+	case event.CallKqueue, event.CallProbe, event.CallPipe, event.CallDup:
 		if r.Errno == 0 && !r.Pending {
 			return n.made(op, r)
 		}
-	case event.Poll:
+	case event.CallKevent:
 		if r.Pending || n.knows(op.FD) {
 			return n.polled(op, r)
 		}
@@ -82,10 +82,10 @@ func (s *State) knows(fd int) bool {
 // made is Step for what makes descriptors, of which r has the numbers.
 func (s State) made(op event.Op, r event.Result) []State {
 	fd, w := int(r.N), int(r.N2)
-	if int64(fd) != r.N || int64(w) != r.N2 || len(r.Events) > 0 || !s.anyNumber(fd) || op.Call != event.MakePipe && w != 0 {
+	if int64(fd) != r.N || int64(w) != r.N2 || len(r.Events) > 0 || !s.anyNumber(fd) || op.Call != event.CallPipe && w != 0 {
 		return nil
 	}
-	if op.Call == event.Dup {
+	if op.Call == event.CallDup {
 		x := s.at(op.FD)
 		if x == nil {
 			return nil
@@ -94,7 +94,7 @@ func (s State) made(op event.Op, r event.Result) []State {
 		return []State{s}
 	}
 	s.open(op.Call, fd)
-	if op.Call == event.MakePipe {
+	if op.Call == event.CallPipe {
 		if !s.anyNumber(w) {
 			return nil
 		}

@@ -89,13 +89,13 @@ func TestStepRefuses(t *testing.T) {
 			n := s.Clone()
 			r := n.Apply(op)
 			for range 10 { // most return nothing
-				if op.Call == event.Poll && len(r.Events) > 0 {
+				if op.Call == event.CallKevent && len(r.Events) > 0 {
 					break
 				}
 				op, n = drawOp(t, false), s.Clone()
 				r = n.Apply(op)
 			}
-			if op.Call != event.Poll || len(r.Events) == 0 {
+			if op.Call != event.CallKevent || len(r.Events) == 0 {
 				return
 			}
 			last := len(r.Events) - 1

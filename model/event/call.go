@@ -1,0 +1,106 @@
+package event
+
+import "strconv"
+
+// A Call names a system call, or an act on a device.
+type Call uint8
+
+// The calls. Descriptors are those of one process, lowest free number first.
+const (
+	CallKqueue     Call = iota + 1 // make a kqueue: its descriptor
+	CallPipe                       // make a pipe: the descriptors of its read end and its write end
+	CallProbe                      // make a probe, at level 0: its descriptor
+	CallSet                        // make the level of probe FD N
+	CallRead                       // take up to N bytes from FD, without blocking: how many
+	CallWrite                      // put up to N bytes into FD, without blocking: how many
+	CallDup                        // make another descriptor for the file of FD: its number
+	CallDup2                       // make To a descriptor for the file of FD
+	CallClose                      // end FD
+	CallKevent                     // kevent(2) on kqueue FD: Changes, then up to Room events, waiting as Wait says
+	CallSocketpair                 // make two sockets of type Sock that are connected to each other: their descriptors
+	CallSocket                     // make a socket of type Sock: its descriptor
+	CallListen                     // bind FD to port N, and have it take connections, Backlog of them waiting at most; of a datagram socket only bind it
+	CallConnect                    // connect FD to port N, without blocking
+	CallAccept                     // take a connection that waits at FD, without blocking: its descriptor
+	CallSend                       // put up to N bytes into FD, without blocking, the last of them urgent if OOB: how many
+	CallRecv                       // take up to N bytes from FD, without blocking, or the urgent one if OOB: how many
+	CallShutdown                   // end Side of FD, for all of its descriptors
+	CallSockErr                    // take the error that is pending on FD: its number (SO_ERROR)
+	CallFifo                       // make a fifo, and open it to read and to write: its descriptor
+	CallReopen                     // open the fifo of FD once more, on Side, without blocking: the descriptor
+	CallPty                        // make a pseudo-terminal: the descriptors of its master and its slave
+	CallTermios                    // make Modes the modes of terminal FD
+	CallPoll                       // poll(2) on FDs, waiting as Wait says: what is ready
+	CallSelect                     // select(2) on those of FDs below N, waiting as Wait says: what is ready
+	CallEpoll                      // make an epoll: its descriptor
+	CallEpollCtl                   // epoll_ctl(2) on FD: do Ctl to its item To, with Events and Udata
+	CallEpollWait                  // epoll_wait(2) on FD: up to Room events, waiting as Wait says
+
+	calls
+)
+
+// grammar has the words of each call.
+var grammar = [calls]syntax{
+	CallKqueue:     {name: "kqueue", makes: 1},
+	CallPipe:       {name: "pipe", makes: 2},
+	CallProbe:      {name: "probe", makes: 1, opts: []opt{manner}},
+	CallSet:        {name: "set", args: []arg{fd, level}},
+	CallRead:       {name: "read", args: []arg{fd, count}},
+	CallWrite:      {name: "write", args: []arg{fd, count}},
+	CallDup:        {name: "dup", makes: 1, args: []arg{fd}},
+	CallDup2:       {name: "dup2", args: []arg{fd, newFD}},
+	CallClose:      {name: "close", args: []arg{fd}},
+	CallKevent:     {name: "kevent", args: []arg{fd}, opts: []opt{room, wait}, list: changes},
+	CallSocketpair: {name: "socketpair", makes: 2, args: []arg{sockType}},
+	CallSocket:     {name: "socket", makes: 1, args: []arg{sockType}},
+	CallListen:     {name: "listen", args: []arg{fd, port, backlog}},
+	CallConnect:    {name: "connect", args: []arg{fd, port}},
+	CallAccept:     {name: "accept", makes: 1, args: []arg{fd}},
+	CallSend:       {name: "send", args: []arg{fd, count}, opts: []opt{urgent}},
+	CallRecv:       {name: "recv", args: []arg{fd, count}, opts: []opt{urgent}},
+	CallShutdown:   {name: "shutdown", args: []arg{fd, side}},
+	CallSockErr:    {name: "sockerr", args: []arg{fd}},
+	CallFifo:       {name: "fifo", makes: 1},
+	CallReopen:     {name: "reopen", makes: 1, args: []arg{fd, side}},
+	CallPty:        {name: "pty", makes: 2},
+	CallTermios:    {name: "termios", args: []arg{fd, modes}},
+	CallPoll:       {name: "poll", opts: []opt{wait}, list: polled},
+	CallSelect:     {name: "select", args: []arg{nfds}, opts: []opt{wait}, list: selected},
+	CallEpoll:      {name: "epoll", makes: 1},
+	CallEpollCtl:   {name: "epoll_ctl", args: []arg{fd, epollOp, watchedFD, conditions}, opts: []opt{udata}},
+	CallEpollWait:  {name: "epoll_wait", args: []arg{fd}, opts: []opt{room, wait}},
+}
+
+// callNames are the names of all calls, in order.
+var callNames = func() (names []string) {
+	for _, g := range grammar[1:] {
+		names = append(names, g.name)
+	}
+	return names
+}()
+
+// String returns the name of the call as it is in the text of an [Op].
+func (c Call) String() string {
+	if !c.Known() {
+		return "call " + strconv.Itoa(int(c))
+	}
+	return grammar[c].name
+}
+
+// Known reports whether c is one of the calls.
+func (c Call) Known() bool { return c >= CallKqueue && c < calls }
+
+// Makes returns how many descriptors the call makes if it goes well, whose
+// numbers are N and N2 of its result.
+func (c Call) Makes() int {
+	if !c.Known() {
+		return 0
+	}
+	return grammar[c].makes
+}
+
+// Calls calls yield with each call. It is an iterator.
+func Calls(yield func(Call) bool) {
+	for c := CallKqueue; c < calls && yield(c); c++ {
+	}
+}
