@@ -301,3 +301,11 @@ func (p *pipe) ended(kn *kqueue.Knote, empty bool) bool {
 	}
 	return true
 }
+
+// PollClass says that a pipe's two ends are told of differently by poll(2).
+func (e *PipeEnd) PollClass() event.PollClass {
+	if e.writes {
+		return event.PollWriteEnd
+	}
+	return event.PollReadEnd
+}

@@ -14,7 +14,20 @@ const (
 	system = event.EOF | event.NoData | event.HUP | event.Error
 )
 
-// register applies one change. (kqueue_register)
+// Register applies one change, as Kevent does, for a caller inside the kernel that
+// needs its answer and no events. Its errors are those of a change; EBADF also if the
+// queue is nil or closed. It may block. (kqueue_register)
+func (q *Queue) Register(td *machine.Thread, kev *event.Kevent) error {
+	if q == nil || q.closed.Load(td) != 0 {
+		return errEBADF
+	}
+	td.Commit(event.Change)
+	err := q.register(td, kev)
+	finish(td)
+	return err
+}
+
+// register applies one change.
 func (q *Queue) register(td *machine.Thread, kev *event.Kevent) error {
 	if !valid(kev.Filter) || kev.Flags&^(accepted|system) != 0 {
 		return errEINVAL

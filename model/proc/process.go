@@ -33,6 +33,15 @@ type Process struct {
 	mu    machine.Mutex
 	slots []slot // guarded by mu
 	free  int    // guarded by mu: no number below it is free
+	age   Age    // guarded by mu
+}
+
+// An Age counts what has been done to a table of descriptors. While two ages are
+// the same no number has begun a life in between, or none has ended one; neither
+// count ever wraps. So whoever has kept what numbers stand for need not look again.
+type Age struct {
+	Made  uint64 // lives that have begun
+	Ended uint64 // lives that have ended
 }
 
 // A slot is what a number stands for at present; desc is nil if it is free.
@@ -69,8 +78,11 @@ func New(k *kqueue.Kernel) *Process {
 // that has been reset.
 func (p *Process) Reset() {
 	clear(p.slots)
-	p.slots, p.free = p.slots[:0], 0
+	p.slots, p.free, p.age = p.slots[:0], 0, Age{}
 }
+
+// Limit returns how many descriptors the process can have: numbers are below it.
+func (p *Process) Limit() int { return p.limit }
 
 // Open makes a descriptor for f, with the lowest number that is free, and
 // takes f over: it will be released after the last close. A file is opened
@@ -88,6 +100,7 @@ func (p *Process) Open(td *machine.Thread, f kqueue.File) (fd int, err error) {
 		o := opens.New(td)
 		o.File = f
 		p.slots[fd] = slot{nil, o}.again(td)
+		p.age.Made++
 		td.Commit(event.Made)
 	}
 	p.mu.Unlock(td)
@@ -155,6 +168,31 @@ func (p *Process) Desc(td *machine.Thread, fd uint64) (*kqueue.Desc, error) {
 	return d, nil
 }
 
+// Age returns the age of the table of descriptors.
+func (p *Process) Age(td *machine.Thread) Age {
+	p.mu.Lock(td)
+	age := p.age
+	p.mu.Unlock(td)
+	return age
+}
+
+// Descs looks up what each of fds stands for, all at one instant, and leaves it in
+// lives, which is as long: nil for one that is not open. It returns the age of the
+// table at that instant.
+func (p *Process) Descs(td *machine.Thread, fds []int32, lives []*kqueue.Desc) Age {
+	p.mu.Lock(td)
+	for i, fd := range fds {
+		lives[i] = nil
+		if uint(fd) < uint(len(p.slots)) { // a negative number is too large
+			lives[i] = p.slots[fd].desc
+		}
+	}
+	td.Commit(event.Found)
+	age := p.age
+	p.mu.Unlock(td)
+	return age
+}
+
 // Dup makes another descriptor for the file of fd, with the lowest number that
 // is free. Knotes of fd are not the new number's. (dup(2))
 //
@@ -172,6 +210,7 @@ func (p *Process) Dup(td *machine.Thread, fd int) (int, error) {
 		return -1, err
 	}
 	p.slots[to] = from.again(td)
+	p.age.Made++
 	return to, nil
 }
 
@@ -198,6 +237,10 @@ func (p *Process) Dup2(td *machine.Thread, fd, to int) error {
 	p.grow(to)
 	old := p.slots[to]
 	p.slots[to] = from.again(td)
+	p.age.Made++
+	if old.desc != nil {
+		p.age.Ended++
+	}
 	p.mu.Unlock(td)
 	old.end(td)
 	return nil
@@ -226,6 +269,7 @@ func (p *Process) Close(td *machine.Thread, fd int) error {
 	}
 	p.slots[fd] = slot{}
 	p.free = min(p.free, fd)
+	p.age.Ended++
 	p.mu.Unlock(td)
 	old.end(td)
 	return nil

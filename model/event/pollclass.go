@@ -1,0 +1,22 @@
+package event
+
+// A PollClass says which of poll(2)'s conditions it is that the knotes of a file
+// report. What they report is the same for all files, data, room, and an end; but
+// on Linux the end of a pipe's writers is POLLHUP, that of its readers POLLERR, and
+// that of what a socket's peer sends POLLIN and POLLRDHUP. A file that is of
+// another class than PollPlain has the method
+//
+//	PollClass() event.PollClass
+//
+// which is called in any state, and must not wait.
+type PollClass uint8
+
+// The classes.
+const (
+	PollPlain    PollClass = iota // an end is POLLHUP: kqueues, test devices, terminals
+	PollReadEnd                   // of a pipe or a fifo: no writers are POLLHUP
+	PollWriteEnd                  // no readers are POLLERR, and a write fails at once
+	PollSocket                    // nothing more to come is POLLIN and POLLRDHUP; a write that fails does so at once
+	PollUnix                      // as PollSocket; and room is POLLWRBAND too
+	PollClasses                   // how many there are
+)

@@ -1,0 +1,83 @@
+package poll
+
+import (
+	"github.com/kqlab/kqlab/model/event"
+	"github.com/kqlab/kqlab/model/kqueue"
+)
+
+const (
+	in  = event.PollIn | event.PollRdNorm
+	out = event.PollOut | event.PollWrNorm
+
+	// always is what is told although nobody asks for it.
+	always = event.PollErr | event.PollHup | event.PollNval
+
+	// ready is what holds of a file that cannot be watched, such as a regular
+	// one: no call that names it waits. (DEFAULT_POLLMASK)
+	ready = in | out
+)
+
+// A class is a row of the table that says what the report of a knote means in
+// words of poll(2). Besides, an errno is POLLERR: that of Read and Write is in
+// their fflags, that of Except in its data.
+type class struct {
+	in     event.PollEvents // Read: something can be read
+	inEOF  event.PollEvents // Read: with EV_EOF, whether something can be read or not
+	out    event.PollEvents // Write: there is room
+	outEOF event.PollEvents // Write: with EV_EOF
+	hup    event.PollEvents // EV_HUP, of any filter
+}
+
+// classes follows pipe_poll, tcp_poll, unix_poll and n_tty_poll of Linux 6.18.
+var classes = [event.PollClasses]class{
+	event.PollPlain:    {in, event.PollHup, out, event.PollHup, event.PollHup},
+	event.PollReadEnd:  {in, event.PollHup, 0, 0, event.PollHup},
+	event.PollWriteEnd: {0, 0, out, out | event.PollErr, event.PollErr},
+	event.PollSocket:   {in, in | event.PollRdHup, out, out, event.PollHup},
+	event.PollUnix:     {in, in | event.PollRdHup, out | event.PollWrBand, out | event.PollWrBand, event.PollHup},
+}
+
+// classOf asks a file for its class.
+func classOf(f kqueue.File) event.PollClass {
+	if c, ok := f.(interface{ PollClass() event.PollClass }); ok {
+		return c.PollClass()
+	}
+	return event.PollPlain
+}
+
+// mask returns the conditions that an event reports of a file of the class.
+func (c *class) mask(e *event.Kevent) (m event.PollEvents) {
+	ended := e.Flags&event.EOF != 0
+	switch e.Filter {
+	case event.Read:
+		if !ended || e.Flags&event.NoData == 0 {
+			m = c.in
+		}
+		if ended {
+			m |= c.inEOF
+		}
+	case event.Write:
+		m = c.out
+		if ended {
+			m = c.outEOF
+		}
+	case event.Except:
+		if e.Fflags&event.NoteOOB != 0 {
+			m = event.PollPri
+		}
+		if e.Data != 0 {
+			m |= event.PollErr
+		}
+		if e.Flags&event.HUP != 0 {
+			m |= c.hup
+		}
+		return m
+	}
+	if e.Fflags != 0 {
+		m |= event.PollErr
+	}
+	if e.Flags&event.HUP != 0 {
+		m |= c.hup
+	}
+	return m
+}

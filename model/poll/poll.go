@@ -1,0 +1,230 @@
+package poll
+
+import (
+	"syscall"
+	"time"
+
+	"github.com/kqlab/kqlab/model/event"
+	"github.com/kqlab/kqlab/model/machine"
+	"github.com/kqlab/kqlab/model/proc"
+)
+
+// An entry is one of the array that Poll was given last.
+type entry struct {
+	fd   int32
+	asks event.PollEvents
+}
+
+// A link chains the entries of one number: 1 more than an index, 0 for none.
+type link struct{ next, prev int32 }
+
+// Poll waits until a condition that fds asks for holds, or for timeout; if that is
+// negative, or [kqueue.Forever], as long as it takes, and if it is 0 not at all. It
+// sets Revents of each entry to what held, of Events and of POLLERR, POLLHUP and
+// POLLNVAL, and returns in how many that is not 0. (poll(2))
+//
+// An entry whose FD is negative is passed over. One number may be in several
+// entries. A file that cannot be watched is ready for all.
+//
+// It may block. Errors, with every Revents 0 unless it is EINVAL: EINVAL if fds is
+// longer than the process may have descriptors; EINTR if a signal was caught; EBADF
+// if the Poller is closed; ELOOP if a kqueue in fds is at the end of a chain of as
+// many as there may be.
+func (p *Poller) Poll(td *machine.Thread, fds []event.PollFD, timeout time.Duration) (int, error) {
+	p.begin(td)
+	defer p.end()
+	if len(fds) > p.proc.Limit() {
+		return 0, syscall.EINVAL
+	}
+	until := machine.Forever
+	if timeout == 0 {
+		until = 0
+	} else if timeout > 0 {
+		until = deadline(td, timeout)
+	}
+	return p.poll(td, fds, until)
+}
+
+// poll is Poll until an instant; 0 is not to wait.
+func (p *Poller) poll(td *machine.Thread, fds []event.PollFD, until time.Duration) (int, error) {
+	p.turn(polls)
+	age := p.proc.Age(td)
+	p.compare(fds)
+	p.aged(age)
+	if err := p.settle(td, age); err != nil {
+		return 0, err
+	}
+	if len(p.shy) > 0 {
+		p.askAgain(td)
+	}
+	p.fds = fds
+	n, err := p.wait(td, p.certain(), until)
+	p.fds = nil
+	if err != nil {
+		for i := range fds {
+			fds[i].Revents = 0
+		}
+	}
+	return n, err
+}
+
+// deadline turns a timeout above 0 into an instant.
+func deadline(td *machine.Thread, timeout time.Duration) time.Duration {
+	if timeout == machine.Forever {
+		return timeout
+	}
+	now := td.Now()
+	if timeout > machine.Forever-now {
+		return machine.Forever
+	}
+	return now + timeout
+}
+
+// turn makes the slots those of another family of calls: none is linked then.
+// What is registered stays, for the calls to come.
+func (p *Poller) turn(k kind) {
+	if p.kind == k {
+		return
+	}
+	p.unlinkAll()
+	p.unselectAll()
+	p.kind = k
+}
+
+// compare takes over what fds asks for, and sets every Revents to 0. What has not
+// changed costs no more than that.
+func (p *Poller) compare(fds []event.PollFD) {
+	for i := len(fds); i < len(p.kept); i++ {
+		p.unlink(int32(i))
+	}
+	if len(p.kept) > len(fds) {
+		p.kept, p.links = p.kept[:len(fds)], p.links[:len(fds)]
+	}
+	kept := p.kept
+	for i := range fds[:len(kept)] {
+		f := &fds[i]
+		f.Revents = 0
+		if k := &kept[i]; k.fd != f.FD {
+			p.unlink(int32(i))
+			*k = entry{f.FD, f.Events}
+			p.link(int32(i))
+		} else if k.asks != f.Events {
+			k.asks = f.Events
+			if k.fd >= 0 {
+				p.touch(p.slot(k.fd))
+			}
+		}
+	}
+	for i := len(kept); i < len(fds); i++ {
+		f := &fds[i]
+		f.Revents = 0
+		p.kept = append(p.kept, entry{f.FD, f.Events})
+		p.links = append(p.links, link{})
+		p.link(int32(i))
+	}
+}
+
+// link chains entry i to those of its number.
+func (p *Poller) link(i int32) {
+	fd := p.kept[i].fd
+	if fd < 0 {
+		return
+	}
+	slot := p.slot(fd)
+	w := &p.watch[slot]
+	p.links[i] = link{next: w.first}
+	if w.first != 0 {
+		p.links[w.first-1].prev = i + 1
+	}
+	w.first = i + 1
+	p.touch(slot)
+}
+
+// unlink takes entry i out of the chain of its number.
+func (p *Poller) unlink(i int32) {
+	fd := p.kept[i].fd
+	if fd < 0 {
+		return
+	}
+	slot := p.slot(fd)
+	l := p.links[i]
+	if l.next != 0 {
+		p.links[l.next-1].prev = l.prev
+	}
+	if l.prev != 0 {
+		p.links[l.prev-1].next = l.next
+	} else {
+		p.watch[slot].first = l.next
+	}
+	p.touch(slot)
+}
+
+func (p *Poller) unlinkAll() {
+	for i := range p.kept {
+		p.unlink(int32(i))
+	}
+	p.kept, p.links = p.kept[:0], p.links[:0]
+}
+
+// union returns what all entries of a number ask for together.
+func (p *Poller) union(w *watch) (asks event.PollEvents) {
+	for i := w.first; i != 0; i = p.links[i-1].next {
+		asks |= p.kept[i-1].asks
+	}
+	return asks
+}
+
+// aged has looked up again what may have changed with the table of descriptors.
+func (p *Poller) aged(age proc.Age) {
+	if age.Ended != p.age.Ended {
+		for i := range p.kept {
+			if fd := p.kept[i].fd; fd >= 0 {
+				p.touch(p.slot(fd))
+			}
+		}
+		for i := range p.sets[0] {
+			p.touchWord(i, p.sets[0][i]|p.sets[1][i]|p.sets[2][i])
+		}
+	} else if age.Made != p.age.Made {
+		for _, slot := range p.fixed {
+			p.touch(slot)
+		}
+	}
+}
+
+// certain answers with what holds and no knote tells of, and returns how many
+// entries, or bits of sets, that makes.
+func (p *Poller) certain() (n int) {
+	fixed := p.fixed[:0]
+	for _, slot := range p.fixed {
+		w := &p.watch[slot]
+		if !w.linked() || w.fixed == 0 {
+			w.listed = false
+			continue
+		}
+		fixed = append(fixed, slot)
+		m, _ := p.answer(slot, w, w.fixed)
+		n += m
+	}
+	p.fixed = fixed
+	return n
+}
+
+// answer answers with conditions of a number that hold. It returns how many
+// entries, or bits, have thereby their first, and whether any was asked for.
+func (p *Poller) answer(slot int32, w *watch, holds event.PollEvents) (n int, hit bool) {
+	if p.kind == selects {
+		return p.mark(slot, w, holds)
+	}
+	for i := w.first; i != 0; i = p.links[i-1].next {
+		f := &p.fds[i-1]
+		if r := holds & (f.Events | always); r != 0 {
+			if f.Revents == 0 {
+				n++
+			}
+			f.Revents |= r
+			hit = true
+		}
+	}
+	return n, hit
+}
