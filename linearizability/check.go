@@ -114,7 +114,7 @@ func project(h History, o Options, begin time.Time) *Report {
 	r.plan = newPlan(h)
 	r.count()
 	for _, k := range r.plan.keys {
-		if r.plan.nested(k) {
+		if r.plan.unprojected(k) {
 			r.Unchecked = append(r.Unchecked, k.String())
 			continue
 		}
@@ -178,6 +178,7 @@ func (r *Report) count() {
 		if len(rec.Result.Events) > rec.Op.Room {
 			wrong("a call returns no more events than there is room for")
 		}
+		r.countPolled(&rec, wrong)
 		g := r.plan.groups.of(rec.Op.FD)
 		switch {
 		case rec.Op.Call == event.CallWrite && rec.Result.Pending:

@@ -29,7 +29,7 @@ func (p *plan) claimedMeanwhile(k key, r *Record) bool {
 // mayClaim reports whether o may claim something while r, another call on the
 // same queue, looks for events.
 func mayClaim(o, r *Record) bool {
-	return o.Op.Call == event.CallKevent && o.Op.Room > 0 && overlap(o, r)
+	return (o.Op.Call == event.CallKevent || o.Op.Call == event.CallEpollWait) && o.Op.Room > 0 && overlap(o, r)
 }
 
 // mayOweVisit reports whether r, a call that returns other events, may miss a
@@ -43,6 +43,14 @@ func mayClaim(o, r *Record) bool {
 //	returns USER 1
 //	                            visits 0: tells READ 0 on 2
 func mayOweVisit(o, r *Record) bool { return overlap(o, r) }
+
+// twoItems is twoLives for an item: that was removed and added anew, or asks anew,
+// or its file is another's, while the call was under way.
+func (h History) twoItems(r *Record) bool {
+	return slices.ContainsFunc(h, func(o Record) bool {
+		return overlap(&o, r) && o.Op.Call == event.CallEpollCtl && o.Op.Ctl != event.EpollDel
+	})
+}
 
 // overlap reports whether two calls of different threads were under way at once.
 func overlap(a, b *Record) bool {

@@ -19,11 +19,12 @@ const (
 	ClaimedMeanwhile
 	MayOweVisit
 	TwoLives
+	EndedMeanwhile
 	freedoms
 )
 
 var freedomNames = [freedoms]string{
-	"anyOrder", "lateNews", "halfEnded", "HalfClosed", "MayLoop", "AnyCount", "claimedMeanwhile", "mayOweVisit", "twoLives",
+	"anyOrder", "lateNews", "halfEnded", "HalfClosed", "MayLoop", "AnyCount", "claimedMeanwhile", "mayOweVisit", "twoLives", "EndedMeanwhile",
 }
 
 // String returns the name.

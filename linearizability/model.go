@@ -31,6 +31,8 @@ type progress struct {
 	looked  bool  // it has found a descriptor, or not:
 	found   spec.Life
 	errno   syscall.Errno
+	epoll   spec.Life // of an epoll_ctl: the epoll, or why there is none
+	missing syscall.Errno
 }
 
 func (s state) clone() state { return state{s.Clone(), slices.Clone(s.calls)} }
@@ -111,10 +113,10 @@ func step(s state, p *part, k key, lax laxity) []state {
 		return out
 	}
 	s = s.clone()
-	at := slices.IndexFunc(s.calls, func(c progress) bool { return c.call == p.call })
+	at := slices.IndexFunc(s.calls, func(c progress) bool { return c.call == p.id })
 	if p.index == 0 {
-		at, _ = slices.BinarySearchFunc(s.calls, p.call, func(c progress, call int) int { return c.call - call })
-		s.calls = slices.Insert(s.calls, at, progress{call: p.call})
+		at, _ = slices.BinarySearchFunc(s.calls, p.id, func(c progress, call int) int { return c.call - call })
+		s.calls = slices.Insert(s.calls, at, progress{call: p.id})
 	} else if at < 0 || s.calls[at].next != p.index {
 		return nil
 	}
@@ -154,18 +156,34 @@ func step(s state, p *part, k key, lax laxity) []state {
 		all[0] = s
 	case enter:
 		q, errno := s.Enter(p.rec.Op.FD)
+		if p.rec.Op.Call == event.CallEpollWait {
+			q, errno = s.EnterEpoll(p.rec.Op.FD, p.rec.Op.Room)
+		}
 		if errno != 0 && p.rec.Result.Errno != errno && lax < laxities {
 			return nil
 		}
 		c.queue, c.over = q, errno != 0
 	case found:
 		c.looked = true
-		if p.rec.Op.Call == event.CallKevent {
+		switch p.rec.Op.Call {
+		case event.CallKevent:
 			c.found, c.errno = s.Target(p.kev)
-		} else {
+		case event.CallPoll, event.CallSelect, event.CallEpollCtl:
+			c.found, c.errno = s.Find(p.fd)
+		default:
 			c.found, c.errno = s.Find(p.rec.Op.FD)
 		}
+	case foundEpoll:
+		c.epoll, c.missing = s.Find(p.rec.Op.FD)
+	case looked, unready:
+		if !s.shows(c, p, lax) {
+			return nil
+		}
 	case act:
+		if p.rec.Op.Call == event.CallEpollCtl {
+			all = s.control(at, p, lax)
+			break
+		}
 		n, errno := int64(0), c.errno
 		if errno == 0 {
 			n, errno = s.Act(c.found, p.rec.Op)
@@ -180,7 +198,8 @@ func step(s state, p *part, k key, lax laxity) []state {
 		all = s.take(at, p, k, lax)
 	case passed:
 		// Of a closed queue it answers EBADF, unless it had something already.
-		if lax < noCompleteness && (s.Closed(c.queue) && len(p.rec.Result.Events) == 0 || s.ready(c.queue, k)) {
+		none := len(p.rec.Result.Events)+len(p.rec.Result.Polled) == 0
+		if lax < noCompleteness && (s.Closed(c.queue) && none || s.ready(c.queue, k)) {
 			return nil
 		}
 	case asleep:
@@ -190,6 +209,9 @@ func step(s state, p *part, k key, lax laxity) []state {
 	case leave:
 		// Without changes there is nothing to fail but the kqueue itself.
 		errno := p.rec.Result.Errno
+		if p.rec.Op.Call == event.CallEpollWait && c.over {
+			break // it has answered what it has found
+		}
 		if lax < laxities && errno != 0 && len(p.rec.Op.Changes) == 0 && (errno != syscall.EBADF || !c.over && !s.Closed(c.queue)) {
 			return nil
 		}
@@ -216,6 +238,9 @@ func (s *state) finish(at int, p *part, lax laxity) bool {
 
 // ready reports whether queue q would return the knote now.
 func (s *state) ready(q int32, k key) bool {
+	if k.filter == spec.Item {
+		return slices.ContainsFunc(s.Ready(nil, q, true), func(r spec.Ref) bool { return r.Names(k.ident, k.filter) })
+	}
 	return slices.ContainsFunc(s.Deliverable(q), k.is)
 }
 
@@ -280,6 +305,9 @@ func (s state) account(at int, p *part, errno syscall.Errno, lax laxity) (out []
 // values are others, or it is not ready, or not there.
 func (s state) take(at int, p *part, k key, lax laxity) (out []state) {
 	q := s.calls[at].queue
+	if p.rec.Op.Call == event.CallEpollWait {
+		return s.takeItem(q, p, k, lax)
+	}
 	for _, n := range s.Take(q, p.kev) {
 		out = append(out, state{n, slices.Clone(s.calls)})
 	}

@@ -277,16 +277,29 @@ func (p *part) acts() string {
 		if p.rec.Op.Call == event.CallKevent {
 			return fmt.Sprintf("looks for descriptor %d", p.kev.Ident)
 		}
+		if polls(&p.rec.Op) || p.rec.Op.Call == event.CallEpollCtl {
+			return fmt.Sprintf("looks for descriptor %d", p.fd)
+		}
 		return fmt.Sprintf("looks for descriptor %d", p.rec.Op.FD)
+	case foundEpoll:
+		return fmt.Sprintf("looks for epoll %d", p.rec.Op.FD)
+	case looked:
+		return fmt.Sprintf("says `%v` of descriptor %d", p.says, p.fd)
 	case enter:
+		if p.rec.Op.Call == event.CallEpollWait {
+			return fmt.Sprintf("looks for epoll %d", p.rec.Op.FD)
+		}
 		return fmt.Sprintf("looks for kqueue %d", p.rec.Op.FD)
 	case change:
 		return fmt.Sprintf("applies `%v`", p.kev)
 	case took:
-		return fmt.Sprintf("takes `%v`", p.kev)
+		return fmt.Sprintf("takes `%s`", p.event())
 	case passed:
+		if p.rec.Op.Call == event.CallEpollWait {
+			return "finds nothing of the item"
+		}
 		return "finds nothing of the knote"
-	case asleep:
+	case asleep, unready:
 		return "is asleep"
 	case leave:
 		return fmt.Sprintf("answers `%v`", p.rec.answer())

@@ -8,6 +8,7 @@ import (
 
 	"github.com/anishathalye/porcupine"
 	"github.com/kqlab/kqlab/model/event"
+	"github.com/kqlab/kqlab/model/spec"
 )
 
 // A key names a knote: any descriptor of its kqueue, see groups, and what the
@@ -28,6 +29,8 @@ func (k key) String() string {
 		return fmt.Sprintf("descriptor %d", k.ident)
 	case k.filter == 0:
 		return fmt.Sprintf("kqueue %d", k.queue)
+	case k.filter == spec.Item:
+		return fmt.Sprintf("item %d of epoll %d", k.ident, k.queue)
 	}
 	return fmt.Sprintf("%v %d on kqueue %d", k.filter, k.ident, k.queue)
 }
@@ -43,36 +46,45 @@ func (k key) is(kev event.Kevent) bool { return kev.Ident == k.ident && kev.Filt
 type does uint8
 
 const (
-	whole   does = iota // an operation that is one step
-	first               // of the making of a pipe or the like: there is the first end
-	second              // and the other, with which another thread may have ended the first
-	unlink              // of a close or dup2: the number is free
-	reap                // its knotes are gone
-	release             // its file too; a kqueue is closed
-	empty               // and has no knotes any more
-	found               // it looked up a descriptor, which another thread may end
-	act                 // it did what it does to what it found
-	enter               // of a kevent(2): it found its kqueue
-	change              // it applied a change
-	took                // it returned the knote
-	passed              // it did not, though there was room
-	asleep              // at the end it sleeps
-	leave               // it returned without having looked
+	whole      does = iota // an operation that is one step
+	first                  // of the making of a pipe or the like: there is the first end
+	second                 // and the other, with which another thread may have ended the first
+	unlink                 // of a close or dup2: the number is free
+	reap                   // its knotes are gone
+	release                // its file too; a kqueue is closed
+	empty                  // and has no knotes any more
+	found                  // it looked up a descriptor, which another thread may end
+	act                    // it did what it does to what it found
+	enter                  // of a kevent(2): it found its kqueue
+	change                 // it applied a change
+	took                   // it returned the knote
+	passed                 // it did not, though there was room
+	asleep                 // at the end it sleeps
+	leave                  // it returned without having looked
+	looked                 // it reported what holds of a descriptor, of one entry of a poll
+	unready                // it sleeps at the end, and so this entry has nothing to report
+	foundEpoll             // of an epoll_ctl: it looked up the epoll
 )
 
 var doesNames = [...]string{first: "first end made", unlink: "number free", reap: "knotes gone", release: "file released", empty: "no knotes left", enter: "began",
 	found:  "found the descriptor",
-	passed: "not returned, though there was room", asleep: "asleep at the end", leave: "returned without looking"}
+	passed: "not returned, though there was room", asleep: "asleep at the end", leave: "returned without looking", unready: "asleep at the end", foundEpoll: "found the epoll"}
 
 // A part is one step of an operation as a knote sees it. A call is its parts in
 // order.
 type part struct {
 	does  does
 	call  int // index of the record
-	index int // among the parts of the call
+	id    int // of what is done in this order: a call, or an entry of a poll
+	index int // among the parts that have the id
 	last  bool
 	rec   *Record
-	kev   event.Kevent // change: it; took: the event
+
+	polled event.Polled // took, of an item: what was returned
+	fd     int          // found, looked, unready: of an entry, or an epoll_ctl
+	entry  int          // looked, unready: which
+	says   event.PollEvents
+	kev    event.Kevent // change: it; took: the event
 	// What the call has said of changes to this knote, and whether there was no
 	// room for more.
 	records []event.Kevent
@@ -86,9 +98,19 @@ func (p *part) String() string {
 	case change:
 		return "change " + p.kev.String()
 	case took:
-		return "returned " + p.kev.String()
+		return "returned " + p.event()
+	case looked:
+		return fmt.Sprintf("%v: said %v of %d", p.rec.Op, p.says, p.fd)
 	}
 	return fmt.Sprintf("%v: %s", p.rec.Op, doesNames[p.does])
+}
+
+// event is what a call has taken, as text.
+func (p *part) event() string {
+	if p.rec.Op.Call == event.CallEpollWait {
+		return p.polled.String()
+	}
+	return p.kev.String()
 }
 
 // groups says which descriptor numbers have to do with each other: the two ends
@@ -118,12 +140,15 @@ type plan struct {
 	groups groups
 	queues map[int]int  // groups that have a kqueue, and how many
 	ends   map[int]bool // groups of which a number is closed or given a new life
+	udata  map[udata]key
 	keys   []key
 	end    int64 // later than everything
+
+	doubtful map[key]bool // items that share their udata with others
 }
 
 func newPlan(h History) *plan {
-	p := &plan{h: h, groups: groups{}, queues: map[int]int{}, ends: map[int]bool{}}
+	p := &plan{h: h, groups: groups{}, queues: map[int]int{}, ends: map[int]bool{}, udata: map[udata]key{}, doubtful: map[key]bool{}}
 	for _, r := range h {
 		p.end = max(p.end, r.Call)
 		if r.Return != Never {
@@ -149,7 +174,11 @@ func newPlan(h History) *plan {
 	}
 	keys := map[key]bool{}
 	for _, r := range h {
-		if r.Op.Call == event.CallKqueue && r.Result.Errno == 0 && !r.Result.Pending {
+		p.items(keys, &r)
+		if polls(&r.Op) {
+			p.polled(keys, &r)
+		}
+		if (r.Op.Call == event.CallKqueue || r.Op.Call == event.CallEpoll) && r.Result.Errno == 0 && !r.Result.Pending {
 			p.queues[p.groups.of(int(r.Result.N))]++
 		}
 		if r.Op.Call != event.CallKevent {
@@ -198,7 +227,7 @@ func makes(c event.Call) bool { return c.Makes() > 0 && c != event.CallDup }
 
 // nested reports whether a knote may watch a kqueue.
 func (p *plan) nested(k key) bool {
-	return k.queue != none && k.filter == event.Read && k.ident < 1<<31 && p.queues[p.groups.of(int(k.ident))] > 0
+	return k.queue != none && (k.filter == event.Read || k.filter == spec.Item) && k.ident < 1<<31 && p.queues[p.groups.of(int(k.ident))] > 0
 }
 
 // project returns the steps that knote k sees of the history.
@@ -209,6 +238,18 @@ func (p *plan) nested(k key) bool {
 func (p *plan) project(k key, weak bool) []porcupine.Operation {
 	weak = weak || p.queues[k.queue] > 1
 	var ops []porcupine.Operation
+	add := func(call, id int, parts []part) {
+		r := &p.h[call]
+		for j := range parts {
+			x := &parts[j]
+			x.call, x.id, x.index, x.last, x.rec = call, id, j, j == len(parts)-1, r
+			op := porcupine.Operation{ClientId: r.Thread, Input: x, Call: r.Call, Return: min(r.Return, p.end+1)}
+			if x.does == asleep || x.does == unready {
+				op.Call = p.end
+			}
+			ops = append(ops, op)
+		}
+	}
 	concerns := func(fd int) bool {
 		g := p.groups.of(fd)
 		return g == k.queue || k.tied() && k.ident < 1<<31 && g == p.groups.of(int(k.ident))
@@ -216,8 +257,17 @@ func (p *plan) project(k key, weak bool) []porcupine.Operation {
 	for i := range p.h {
 		r := &p.h[i]
 		var parts []part
-		switch {
-		case makes(r.Op.Call):
+		switch c := r.Op.Call; {
+		case polls(&r.Op):
+			for j, parts := range p.looks(k, r) {
+				add(i, (j+1)*len(p.h)+i, parts)
+			}
+			continue
+		case c == event.CallEpollCtl:
+			parts = p.control(k, r)
+		case c == event.CallEpollWait:
+			parts = p.waits(k, r, weak)
+		case makes(c):
 			if !concerns(int(r.Result.N)) {
 				continue
 			}
@@ -225,12 +275,12 @@ func (p *plan) project(k key, weak bool) []porcupine.Operation {
 			if r.Op.Call.Makes() == 2 && r.Result.Errno == 0 && !r.Result.Pending {
 				parts = []part{{does: first}, {does: second}}
 			}
-		case r.Op.Call == event.CallKevent:
+		case c == event.CallKevent:
 			if p.groups.of(r.Op.FD) != k.queue {
 				continue
 			}
 			parts = p.poll(k, r, weak)
-		case r.Op.Call == event.CallClose || r.Op.Call == event.CallDup2:
+		case c == event.CallClose || c == event.CallDup2:
 			if !concerns(r.Op.FD) && (r.Op.Call == event.CallClose || !concerns(r.Op.To)) {
 				continue
 			}
@@ -247,15 +297,7 @@ func (p *plan) project(k key, weak bool) []porcupine.Operation {
 				parts = []part{{does: found}, {does: act}}
 			}
 		}
-		for j := range parts {
-			x := &parts[j]
-			x.call, x.index, x.last, x.rec = i, j, j == len(parts)-1, r
-			op := porcupine.Operation{ClientId: r.Thread, Input: x, Call: r.Call, Return: min(r.Return, p.end+1)}
-			if x.does == asleep {
-				op.Call = p.end
-			}
-			ops = append(ops, op)
-		}
+		add(i, i, parts)
 	}
 	return ops
 }

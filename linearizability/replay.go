@@ -28,6 +28,7 @@ type replay struct {
 	moments []moment
 	turns   []moment // scratch of sort
 	active  []int32  // calls that have begun to act and not returned
+	polling []int32  // polls and selects under way
 	watch   []int32  // calls that have found something ready, which they may not miss, or count
 }
 
@@ -61,6 +62,11 @@ type call struct {
 	passing bool
 	ready   []spec.Ref
 
+	took  []spec.Ref // of an epoll_wait: the items that it has returned
+	epoll spec.Life  // of an epoll_ctl: what it has found as the epoll
+
+	sights []sight // of a poll or select: what its entries may have seen
+
 	// While it counts what a kqueue has.
 	counting bool
 	inner    int32
@@ -87,6 +93,9 @@ func (r *replay) order() bool {
 	for i := range r.h {
 		rec := &r.h[i]
 		last := rec.Call
+		if polls(&rec.Op) {
+			r.moments = append(r.moments, moment{rec.Call, int32(i), begins})
+		}
 		for j, s := range rec.Steps {
 			if s.At < last || s.At > rec.Return {
 				return false
@@ -140,7 +149,7 @@ func (r *replay) run() bool {
 		open |= spec.LateNews
 	}
 	r.s.Reset(open)
-	r.active, r.watch = r.active[:0], r.watch[:0]
+	r.active, r.watch, r.polling = r.active[:0], r.watch[:0], r.polling[:0]
 	if n := len(r.h); n > cap(r.calls) {
 		r.calls = make([]call, n)
 	} else {
@@ -148,16 +157,20 @@ func (r *replay) run() bool {
 	}
 	for i := range r.calls {
 		c := &r.calls[i]
-		*c = call{ready: c.ready[:0], sure: c.sure[:0]}
+		*c = call{ready: c.ready[:0], sure: c.sure[:0], took: c.took[:0], sights: c.sights[:0]}
 	}
 	for _, m := range r.moments {
 		c, rec := &r.calls[m.rec], &r.h[m.rec]
 		ok := true
-		if m.step == 0 {
-			ok = r.returns(c, rec)
+		switch m.step {
+		case 0:
+			ok = r.returns(m.rec, c, rec)
 			r.active = without(r.active, m.rec)
 			r.watch = without(r.watch, m.rec)
-		} else {
+			r.polling = without(r.polling, m.rec)
+		case begins:
+			r.begin(m.rec, c, rec)
+		default:
 			ok = r.step(m.rec, c, rec, m.step)
 		}
 		if !ok {
@@ -166,13 +179,18 @@ func (r *replay) run() bool {
 		if len(r.watch) > 0 && seen(m.step) {
 			r.look(m.rec)
 		}
+		if m.step == 0 || seen(m.step) { // a return may do what had no step
+			for _, n := range r.polling {
+				r.sees(&r.calls[n], &r.h[n])
+			}
+		}
 	}
 	return r.atRest()
 }
 
 // seen reports whether others may see something of a step.
 func seen(s event.Step) bool {
-	return s != 0 && s != event.Found && s != event.Change && s != event.Pruned
+	return s != 0 && s != begins && s != event.Found && s != event.Change && s != event.Pruned
 }
 
 func without(list []int32, x int32) []int32 {
@@ -210,12 +228,21 @@ func (r *replay) others(n int32) bool {
 
 // step takes one.
 func (r *replay) step(n int32, c *call, rec *Record, step event.Step) bool {
+	if polls(&rec.Op) {
+		return true
+	}
 	if !c.acted && seen(step) {
 		c.acted = true
 		r.active = append(r.active, n)
 	}
 	if rec.Op.Call == event.CallKevent {
 		return r.kevent(n, c, rec, step)
+	}
+	switch rec.Op.Call {
+	case event.CallEpollCtl:
+		return r.control(n, c, rec, step)
+	case event.CallEpollWait:
+		return r.waits(n, c, rec, step)
 	}
 	steps := sequenceOf(rec.Op.Call)
 	if c.stage == len(steps) || steps[c.stage] != step {
@@ -240,7 +267,8 @@ func (r *replay) step(n int32, c *call, rec *Record, step event.Step) bool {
 	return true
 }
 
-// sequence has the steps of all calls but kevent.
+// sequence has the steps of all calls but those that look for events, or change
+// what is looked for.
 var sequence = [...][]event.Step{
 	event.CallKqueue: {event.Made},
 	event.CallProbe:  {event.Made},
@@ -251,6 +279,7 @@ var sequence = [...][]event.Step{
 	event.CallWrite:  {event.Found, event.Acted},
 	event.CallDup2:   {event.Unlinked, event.Reaped, event.Released},
 	event.CallClose:  {event.Unlinked, event.Reaped, event.Released},
+	event.CallEpoll:  {event.Made},
 }
 
 // sequenceOf returns the steps of a call, none if it is not known here.
@@ -276,7 +305,7 @@ func (r *replay) make(c *call, rec *Record) (ok bool) {
 	}
 	fd, second := int(res.N), int(res.N2)
 	switch {
-	case int64(fd) != res.N || int64(second) != res.N2 || len(res.Events) > 0 || rec.Op.Call.Makes() < 2 && second != 0:
+	case int64(fd) != res.N || int64(second) != res.N2 || len(res.Events) > 0 || len(res.Polled) > 0 || rec.Op.Call.Makes() < 2 && second != 0:
 		return false
 	case dup:
 		return r.s.Duplicate(rec.Op.FD, fd)
@@ -297,9 +326,15 @@ func (r *replay) act(c *call, rec *Record) bool {
 }
 
 // returns holds the answer of a call against what its steps have come to.
-func (r *replay) returns(c *call, rec *Record) bool {
+func (r *replay) returns(n int32, c *call, rec *Record) bool {
 	op, res := &rec.Op, &rec.Result
 	switch op.Call {
+	case event.CallPoll, event.CallSelect:
+		return r.looked(c, rec)
+	case event.CallEpollCtl:
+		return c.applied || r.controls(n, c, rec)
+	case event.CallEpollWait:
+		return r.waited(n, c, rec)
 	case event.CallKevent:
 		return r.answers(c, rec)
 	case event.CallSet, event.CallRead, event.CallWrite:
@@ -321,8 +356,23 @@ func (r *replay) returns(c *call, rec *Record) bool {
 func (r *replay) atRest() bool {
 	for i := range r.h {
 		c, rec := &r.calls[i], &r.h[i]
-		if !rec.Result.Pending || rec.Op.Call != event.CallKevent {
+		if !rec.Result.Pending {
 			continue
+		}
+		switch rec.Op.Call {
+		default:
+			continue
+		case event.CallPoll, event.CallSelect:
+			if !r.sleepsOn(c, rec) {
+				return false
+			}
+			continue
+		case event.CallEpollWait:
+			if !r.waitsOn(c, rec) {
+				return false
+			}
+			continue
+		case event.CallKevent:
 		}
 		if !c.entered || c.refused || c.change != len(rec.Op.Changes) || !r.apply(-1, c, rec) ||
 			c.records > 0 || c.stopped != 0 || rec.Op.Wait != event.Forever || rec.Op.Room == 0 || r.s.Closed(c.queue) {

@@ -117,11 +117,17 @@ func (r *replay) scans(n int32, c *call, rec *Record) {
 // count begins to count what a kqueue has to deliver, if that is what the call
 // returns next.
 func (r *replay) count(n int32, c *call, rec *Record) {
-	if c.counting || c.taken >= len(rec.Result.Events) {
+	if c.taken >= len(rec.Result.Events) {
 		return
 	}
-	inner, ok := r.s.Watched(c.queue, rec.Result.Events[c.taken])
-	if !ok {
+	if inner, ok := r.s.Watched(c.queue, rec.Result.Events[c.taken]); ok {
+		r.counts(n, c, inner)
+	}
+}
+
+// counts begins to count what kqueue inner has to deliver.
+func (r *replay) counts(n int32, c *call, inner int32) {
+	if c.counting {
 		return
 	}
 	c.counting, c.inner = true, inner
@@ -161,7 +167,7 @@ func (r *replay) take(n int32, c *call, rec *Record) bool {
 // beginning of its scan on; see plan.claimedMeanwhile, and mayOweVisit.
 func (r *replay) missed(c *call, rec *Record) bool {
 	return slices.ContainsFunc(c.ready, func(ref spec.Ref) bool {
-		none := len(rec.Result.Events) == 0
+		none := len(rec.Result.Events)+len(rec.Result.Polled) == 0
 		if !(none && r.s.Closed(c.queue)) && r.s.MayBeGone(ref) {
 			return false
 		}

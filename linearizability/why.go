@@ -113,7 +113,7 @@ func (v *view) turn() (at int, mutual bool) {
 	p := stepOf(*v.stuck)
 	var own []*part
 	for i := len(v.order) - 1; i >= 0; i-- {
-		if q := stepOf(v.order[i]); q.call == p.call {
+		if q := stepOf(v.order[i]); q.id == p.id {
 			own = append([]*part{q}, own...)
 			continue
 		}
@@ -158,7 +158,12 @@ func (p *part) did() string {
 	case unlink, reap, release, empty:
 		return "ended descriptor " + fmt.Sprint(p.ended())
 	case enter:
+		if p.rec.Op.Call == event.CallEpollWait {
+			return fmt.Sprintf("went on with descriptor %d as with an epoll", p.rec.Op.FD)
+		}
 		return fmt.Sprintf("went on with descriptor %d as with a kqueue", p.rec.Op.FD)
+	case looked:
+		return fmt.Sprintf("said `%v` of descriptor %d", p.says, p.fd)
 	case change:
 		for _, kev := range p.records {
 			if kev.Udata == p.kev.Udata && kev.Fflags == p.kev.Fflags && kev.Data == 0 {
@@ -170,10 +175,13 @@ func (p *part) did() string {
 		}
 		return fmt.Sprintf("applied `%v`, and said nothing of it", p.kev)
 	case took:
-		return fmt.Sprintf("returned `%v`", p.kev)
+		return fmt.Sprintf("returned `%s`", p.event())
 	case passed:
+		if p.rec.Op.Call == event.CallEpollWait {
+			return "did not return the item, though there was room"
+		}
 		return "did not return the knote, though there was room"
-	case asleep:
+	case asleep, unready:
 		return "sleeps at the end"
 	}
 	return fmt.Sprintf("answered `%s`", p.rec.answer())
@@ -202,7 +210,7 @@ func (v *view) allowed() string {
 func (v *view) allows(s state, p *part) string {
 	s = s.clone()
 	var c progress
-	if at := slices.IndexFunc(s.calls, func(c progress) bool { return c.call == p.call }); at >= 0 {
+	if at := slices.IndexFunc(s.calls, func(c progress) bool { return c.call == p.id }); at >= 0 {
 		c = s.calls[at]
 	}
 	ready := ""
@@ -212,6 +220,9 @@ func (v *view) allows(s state, p *part) string {
 		}
 	}
 	op, result := p.rec.Op, p.rec.Result
+	if text := v.allowsPolls(s, &c, p); text != "" {
+		return text
+	}
 	switch p.does {
 	case whole:
 		if op.Call.Makes() > 0 && result.Errno == 0 {
@@ -266,7 +277,7 @@ func (v *view) records(p *part) string {
 			continue
 		}
 		s := v.states[i][0].clone()
-		at := slices.IndexFunc(s.calls, func(c progress) bool { return c.call == p.call })
+		at := slices.IndexFunc(s.calls, func(c progress) bool { return c.call == p.id })
 		if a := strings.TrimPrefix(s.answers(&s.calls[at], q), "only "); !slices.Contains(out, a) {
 			out = append(out, a)
 		}

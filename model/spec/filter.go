@@ -19,6 +19,8 @@ func (s *State) ask(i int) (bool, event.Kevent) {
 	kn := &s.knotes[i]
 	e := event.Kevent{Ident: kn.ident, Filter: kn.filter, Flags: kn.keep, Udata: kn.udata}
 	switch kn.filter {
+	case Item:
+		return s.item(i)
 	case event.User:
 		e.Fflags, e.Data = kn.bits, kn.data
 		return kn.pending != 0, e
@@ -31,7 +33,7 @@ func (s *State) ask(i int) (bool, event.Kevent) {
 		return s.broken(f, &e), e
 	}
 	switch f.kind {
-	case queue:
+	case queue, epoll:
 		s.prune(kn.file)
 		e.Data = s.listed(kn.file)
 		return e.Data > 0, e
@@ -92,7 +94,7 @@ func (s *State) touch(kn *knote, kev event.Kevent) syscall.Errno {
 	}
 	normal, most := int64(1), int64(math.MaxInt64)
 	switch s.files[kn.file].kind {
-	case queue:
+	case queue, epoll:
 		return 0
 	case readEnd:
 		most = pipeSize
@@ -175,10 +177,10 @@ func (s *State) reaches(q, to int32) bool {
 	return false
 }
 
-// nested reports whether knote i watches a kqueue.
+// nested reports whether knote i watches a kqueue or an epoll.
 func (s *State) nested(i int) bool {
 	kn := &s.knotes[i]
-	return kn.file >= 0 && s.files[kn.file].kind == queue
+	return kn.file >= 0 && s.collects(kn.file)
 }
 
 // below returns the length of the longest chain that starts at q, in kqueues.

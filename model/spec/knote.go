@@ -76,7 +76,7 @@ func (s *State) Target(kev event.Kevent) (l Life, errno syscall.Errno) {
 
 // ChangeOf goes on with a change to kqueue q, of what Target has found.
 func (s *State) ChangeOf(q int32, l Life, kev event.Kevent) syscall.Errno {
-	if l.file >= 0 && s.files[l.file].kind == queue && kev.Flags&event.Add != 0 &&
+	if l.file >= 0 && s.collects(l.file) && kev.Flags&event.Add != 0 &&
 		(s.reaches(l.file, q) || s.above(q)+s.below(l.file) > depth) {
 		return syscall.ELOOP
 	}
@@ -167,11 +167,18 @@ func (s *State) tell(i int) {
 // holds is ask as one knows it without looking closer: of a kqueue whether there
 // is anything on its list.
 func (s *State) holds(i int) bool {
-	if kn := &s.knotes[i]; kn.file >= 0 && s.files[kn.file].kind == queue {
-		return s.listed(kn.file) > 0
+	if s.nested(i) {
+		return s.wantsNested(i) && s.listed(s.knotes[i].file) > 0
 	}
 	hit, _ := s.ask(i)
 	return hit
+}
+
+// wantsNested reports whether knote i, which watches a kqueue or an epoll, asks for
+// what those tell of: that there are events. An item need not.
+func (s *State) wantsNested(i int) bool {
+	kn := &s.knotes[i]
+	return kn.filter != Item || kn.asks&in != 0
 }
 
 // fire notes that something has happened to knote i: it goes to the tail of the

@@ -35,10 +35,20 @@ func (s *State) anyInstant(q int32) bool {
 // now or not, as anyInstant says; who looks from q sees only that there are
 // events. It returns s and what it may be instead.
 func (s State) anyInstantBelow(q int32) []State {
+	return s.anyInstants(q, func(kn *knote) bool { return kn.queue != q })
+}
+
+// anyInstantIn is anyInstantBelow for who polls q itself, and sees of its own
+// timers no more.
+func (s State) anyInstantIn(q int32) []State {
+	return s.anyInstants(q, func(*knote) bool { return true })
+}
+
+func (s State) anyInstants(q int32, of func(*knote) bool) []State {
 	all := []State{s}
 	for i := range s.knotes {
 		kn := &s.knotes[i]
-		if kn.filter != event.Timer || kn.queue == q || kn.pending > 0 || kn.more == noTick || !s.reaches(q, kn.queue) {
+		if kn.filter != event.Timer || !of(kn) || kn.pending > 0 || kn.more == noTick || !s.reaches(q, kn.queue) {
 			continue
 		}
 		for _, x := range all {
@@ -87,6 +97,12 @@ func (s *State) anyNumber(fd int) bool {
 // all the time, and yet answers EBADF then.
 func (s *State) halfEnded(l Life) bool {
 	return slices.ContainsFunc(s.slots, func(x slot) bool { return x.life == l.life && x.ending && !x.reaped })
+}
+
+// halfGone: an item goes with its file, at some instant in the close that ends
+// the last descriptor of that. "All": the number is free before.
+func (s *State) halfGone(file int32) bool {
+	return !slices.ContainsFunc(s.slots, func(x slot) bool { return x.file == file && !x.ending })
 }
 
 // lateNews: who tells a knote of something may come when that has been
@@ -174,5 +190,38 @@ func (s *State) AnyCount(q int32, n int64, sure []Ref, most int64, quiet bool) b
 // ELOOP, while another call is under way that has ended a watch: it takes it
 // out of the graph before it returns, and "before" is all that is promised.
 func (s *State) MayLoop(q int32, l Life) bool {
-	return l.file >= 0 && s.files[l.file].kind == queue
+	return l.file >= 0 && s.collects(l.file)
+}
+
+// EndedMeanwhile: an entry of a poll(2) or a select(2) whose number has ended while
+// the call was under way may have missed all that there was, or say that there is
+// no such descriptor; and a call that sleeps on it sleeps on. "If a file descriptor
+// being monitored is closed in another thread, the result is unspecified"; of Linux
+// the page goes on that the close "has no effect" on the call.
+func EndedMeanwhile(v event.PollEvents) bool { return v == 0 || v == event.PollNval }
+
+// AnyNews: an item that watches q, a kqueue or an epoll, may report that it has
+// something: if it has, or at some instant since somebody looked may have had, see
+// AnyCount.
+func (s *State) AnyNews(q int32, most int64, quiet bool) bool {
+	if quiet {
+		return s.Census(q).Now > 0
+	}
+	return most > 0
+}
+
+// Collects reports whether l is a kqueue or an epoll.
+func (s *State) Collects(l Life) bool { return s.collects(l.file) }
+
+// MayExpire reports whether what is not ready of l, a kqueue or an epoll, may be
+// because a timer expires at any instant: see mayTick.
+func (s *State) MayExpire(l Life) bool { return s.collects(l.file) && s.reachesTimer(l.file) }
+
+// Expired is what op says of entry p, a kqueue or an epoll, when a timer there has
+// expired.
+func Expired(op event.Op, p event.PollFD) event.PollEvents {
+	if op.Call == event.CallSelect {
+		return Sets(in, p.Events)
+	}
+	return asked(in, p.Events)
 }

@@ -48,6 +48,8 @@ func (s *State) open(c event.Call, fd int) {
 	switch c {
 	case event.CallKqueue:
 		s.files = append(s.files, file{kind: queue})
+	case event.CallEpoll:
+		s.files = append(s.files, file{kind: epoll})
 	case event.CallProbe:
 		s.files = append(s.files, file{kind: probe})
 	case event.CallPipe:
@@ -124,7 +126,8 @@ func (s *State) Shut(life int32) (q int32, closed bool) {
 	if f.kind == readEnd || f.kind == writeEnd {
 		s.post(f.peer, 0)
 	}
-	return n, f.kind == queue
+	s.knotes = slices.DeleteFunc(s.knotes, func(kn knote) bool { return kn.filter == Item && kn.file == n })
+	return n, s.collects(n)
 }
 
 // Empty removes the knotes of a kqueue that has been closed.

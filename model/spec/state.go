@@ -37,12 +37,13 @@ type kind uint8
 
 const (
 	queue kind = iota
+	epoll
 	probe
 	readEnd
 	writeEnd
 )
 
-var kindNames = [...]string{queue: "kqueue", probe: "probe", readEnd: "read end", writeEnd: "write end"}
+var kindNames = [...]string{queue: "kqueue", epoll: "epoll", probe: "probe", readEnd: "read end", writeEnd: "write end"}
 
 // A file has lives of descriptors, and is gone with the last. The state of a
 // pipe is that of its read end.
@@ -71,7 +72,8 @@ type knote struct {
 	place    int64
 	late     bool // it may be told once more of what has been retrieved, see lateNews
 
-	mark    int64 // low-water mark
+	asks    event.PollEvents // of an item: what of the file, and its modes
+	mark    int64            // low-water mark
 	bits    event.Fflags
 	data    int64 // of a user event
 	pending int64 // user event: 1 if it is raised; timer: expirations not retrieved
@@ -150,7 +152,7 @@ func (s State) String() string {
 	for _, x := range s.slots {
 		f := &s.files[x.file]
 		fmt.Fprintf(&b, "%d: %s", x.fd, kindNames[f.kind])
-		if f.kind != queue {
+		if !s.collects(x.file) {
 			fmt.Fprintf(&b, " %d", s.pipe(f).level)
 		}
 		if x.ending {

@@ -13,7 +13,7 @@ import (
 // expires but one that has expired when it is added.
 func (s *State) Apply(op event.Op) event.Result {
 	switch op.Call {
-	case event.CallKqueue, event.CallProbe, event.CallPipe:
+	case event.CallKqueue, event.CallProbe, event.CallPipe, event.CallEpoll:
 		fd := s.lowest()
 		s.open(op.Call, fd)
 		if op.Call == event.CallPipe {
@@ -44,6 +44,12 @@ func (s *State) Apply(op event.Op) event.Result {
 		return event.Result{N: n, Errno: errno}
 	case event.CallKevent:
 		return s.poll(op)
+	case event.CallPoll, event.CallSelect:
+		return s.looks(op)
+	case event.CallEpollCtl:
+		return event.Result{Errno: s.control(op)}
+	case event.CallEpollWait:
+		return s.epollWait(op)
 	}
 	return event.Result{Errno: syscall.ENOSYS}
 }
@@ -55,7 +61,7 @@ func (s *State) Apply(op event.Op) event.Result {
 func (s State) Step(op event.Op, r event.Result) []State {
 	n := s.Clone()
 	switch op.Call {
-	case event.CallKqueue, event.CallProbe, event.CallPipe, event.CallDup:
+	case event.CallKqueue, event.CallProbe, event.CallPipe, event.CallEpoll, event.CallDup:
 		if r.Errno == 0 && !r.Pending {
 			return n.made(op, r)
 		}
@@ -63,6 +69,10 @@ func (s State) Step(op event.Op, r event.Result) []State {
 		if r.Pending || n.knows(op.FD) {
 			return n.polled(op, r)
 		}
+	case event.CallPoll, event.CallSelect:
+		return n.looked(op, r)
+	case event.CallEpollWait:
+		return n.epollWaited(op, r)
 	}
 	got := n.Apply(op)
 	switch {
@@ -82,7 +92,7 @@ func (s *State) knows(fd int) bool {
 // made is Step for what makes descriptors, of which r has the numbers.
 func (s State) made(op event.Op, r event.Result) []State {
 	fd, w := int(r.N), int(r.N2)
-	if int64(fd) != r.N || int64(w) != r.N2 || len(r.Events) > 0 || !s.anyNumber(fd) || op.Call != event.CallPipe && w != 0 {
+	if int64(fd) != r.N || int64(w) != r.N2 || len(r.Events) > 0 || len(r.Polled) > 0 || !s.anyNumber(fd) || op.Call != event.CallPipe && w != 0 {
 		return nil
 	}
 	if op.Call == event.CallDup {

@@ -67,16 +67,24 @@ func (s *State) Retrieve(q int32, kev event.Kevent, late bool) bool {
 				continue
 			}
 		}
-		if kn.place == 0 && !s.lateNews(i) || !s.anyOrder(q) && s.overtakes(i) {
-			continue
+		if s.taken(i, late) {
+			s.sweep()
+			return true
 		}
-		kn.fired = true
-		s.retrieved(i)
-		kn.late = late && kn.keep&event.Clear != 0
-		s.sweep()
-		return true
 	}
 	return false
+}
+
+// taken has knote i retrieved, if it may be now.
+func (s *State) taken(i int, late bool) bool {
+	kn := &s.knotes[i]
+	if kn.place == 0 && !s.lateNews(i) || !s.anyOrder(kn.queue) && s.overtakes(i) {
+		return false
+	}
+	kn.fired = true
+	s.retrieved(i)
+	kn.late = late && kn.keep&event.Clear != 0
+	return true
 }
 
 // overtakes reports whether something is due that arrived before knote i.
@@ -93,9 +101,19 @@ func (s *State) overtakes(i int) bool {
 // A Ref names a knote as long as there is one.
 type Ref struct {
 	queue  int32
-	life   int32
+	life   int32 // of an item the number of its file
 	filter event.Filter
 	ident  uint64
+}
+
+// ref returns the name of knote i.
+func (s *State) ref(i int) Ref {
+	kn := &s.knotes[i]
+	r := Ref{kn.queue, kn.life, kn.filter, kn.ident}
+	if kn.filter == Item {
+		r.life = kn.file
+	}
+	return r
 }
 
 // Is reports whether r is a knote that e is an event of.
@@ -106,7 +124,7 @@ func (r Ref) Is(e event.Kevent) bool { return r.ident == e.Ident && r.filter == 
 func (s *State) Ready(refs []Ref, q int32, nested bool) []Ref {
 	for i := range s.knotes {
 		if kn := &s.knotes[i]; kn.queue == q && (nested || !s.nested(i)) && s.ready(i) {
-			refs = append(refs, Ref{q, kn.life, kn.filter, kn.ident})
+			refs = append(refs, s.ref(i))
 		}
 	}
 	return refs
@@ -114,7 +132,7 @@ func (s *State) Ready(refs []Ref, q int32, nested bool) []Ref {
 
 // Watches reports whether the knote watches a kqueue.
 func (s *State) Watches(r Ref) bool {
-	i := slices.IndexFunc(s.knotes, func(kn knote) bool { return r == Ref{kn.queue, kn.life, kn.filter, kn.ident} })
+	i := s.index(r)
 	return i >= 0 && s.nested(i)
 }
 
@@ -122,7 +140,13 @@ func (s *State) Watches(r Ref) bool {
 // the close that removes it has not returned; if so it is removed now.
 func (s *State) MayBeGone(r Ref) bool {
 	i := s.index(r)
-	if i < 0 || !s.files[r.queue].gone && !s.halfEnded(Life{life: r.life}) {
+	ending := i >= 0 && s.files[r.queue].gone
+	if r.filter == Item {
+		ending = ending || s.halfGone(r.life)
+	} else {
+		ending = ending || s.halfEnded(Life{life: r.life})
+	}
+	if i < 0 || !ending {
 		return i < 0
 	}
 	s.knotes = slices.Delete(s.knotes, i, i+1)
@@ -143,7 +167,7 @@ func (s *State) StillReady(refs []Ref) []Ref {
 // index returns the index of the knote that r names, -1 if there is none.
 func (s *State) index(r Ref) int {
 	for i := range s.knotes {
-		if kn := &s.knotes[i]; kn.queue == r.queue && kn.ident == r.ident && kn.filter == r.filter && kn.life == r.life {
+		if kn := &s.knotes[i]; kn.queue == r.queue && kn.ident == r.ident && kn.filter == r.filter && s.ref(i) == r {
 			return i
 		}
 	}
@@ -161,7 +185,7 @@ func (s *State) ready(i int) bool {
 		return hit
 	}
 	for j := range s.knotes {
-		if s.knotes[j].queue == kn.file && s.ready(j) {
+		if s.wantsNested(i) && s.knotes[j].queue == kn.file && s.ready(j) {
 			return true
 		}
 	}
@@ -203,4 +227,9 @@ func (s *State) Census(q int32) (c Census) {
 		}
 	}
 	return c
+}
+
+// Names reports whether r is a knote that is known by ident and filter.
+func (r Ref) Names(ident uint64, filter event.Filter) bool {
+	return r.ident == ident && r.filter == filter
 }

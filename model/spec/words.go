@@ -39,6 +39,8 @@ func (s *State) slotWords(x slot) string {
 	switch f.kind {
 	case queue:
 		text = "a kqueue"
+	case epoll:
+		text = "an epoll"
 	case probe:
 		text = fmt.Sprintf("a probe at level %d", f.level)
 	default:
@@ -60,17 +62,21 @@ func (s *State) slotWords(x slot) string {
 	return fmt.Sprintf("descriptor %d is %s", x.fd, text)
 }
 
-// queueWords names a kqueue by a descriptor that stands for it.
+// queueWords names a kqueue or an epoll by a descriptor that stands for it.
 func (s *State) queueWords(q int32) string {
+	what := kindNames[s.files[q].kind]
 	i := slices.IndexFunc(s.slots, func(x slot) bool { return x.file == q && !x.ending })
 	if i < 0 {
-		return "the kqueue that is closed"
+		return fmt.Sprintf("the %s that is closed", what)
 	}
-	return fmt.Sprintf("kqueue %d", s.slots[i].fd)
+	return fmt.Sprintf("%s %d", what, s.slots[i].fd)
 }
 
 func (s *State) knoteWords(i int) string {
 	kn := &s.knotes[i]
+	if kn.filter == Item {
+		return s.itemWords(i)
+	}
 	n := s.Clone() // to ask a knote that watches a kqueue changes the list of that
 	hit, kev := n.ask(i)
 	text := fmt.Sprintf("knote `%v %d` of %s", kn.filter, kn.ident, s.queueWords(kn.queue))
@@ -97,4 +103,31 @@ func (s *State) knoteWords(i int) string {
 		state = "has nothing to tell: its condition does not hold"
 	}
 	return text + " " + state
+}
+
+// ItemWords says how epoll q, which EnterEpoll has returned, stands to the items
+// that were added as number fd: it is a sentence as in Words.
+func (s State) ItemWords(q int32, fd int) string {
+	for i := range s.knotes {
+		if kn := &s.knotes[i]; kn.queue == q && kn.filter == Item && kn.ident == uint64(fd) {
+			return s.knoteWords(i)
+		}
+	}
+	return fmt.Sprintf("%s has no item `%d`", s.queueWords(q), fd)
+}
+
+func (s *State) itemWords(i int) string {
+	kn := &s.knotes[i]
+	n := s.Clone() // to ask an item that watches an epoll changes the list of that
+	hit, kev := n.ask(i)
+	text := fmt.Sprintf("item `%d` of %s, which asks for `%v`, ", kn.ident, s.queueWords(kn.queue), kn.asks)
+	switch {
+	case kn.disabled:
+		return text + "has been returned, and is disabled"
+	case hit && kn.place != 0:
+		return text + fmt.Sprintf("is ready to be returned as `%v`", polledOf(kev))
+	case hit:
+		return text + fmt.Sprintf("has nothing new to tell: `%v` has been returned, and nothing has happened since", polledOf(kev).Events)
+	}
+	return text + "has nothing to tell: its condition does not hold"
 }
