@@ -29,7 +29,7 @@ func (s *state) shows(c *progress, p *part, lax laxity) bool {
 	case p.does == unready:
 		return lax >= noWakeups
 	case p.says&^v == 0:
-		return lax >= noCompleteness
+		return lax >= noCompleteness || p.weak
 	}
 	return lax >= noValues
 }

@@ -284,6 +284,9 @@ func (p *part) acts() string {
 	case foundEpoll:
 		return fmt.Sprintf("looks for epoll %d", p.rec.Op.FD)
 	case looked:
+		if p.says == 0 {
+			return fmt.Sprintf("says nothing of descriptor %d", p.fd)
+		}
 		return fmt.Sprintf("says `%v` of descriptor %d", p.says, p.fd)
 	case enter:
 		if p.rec.Op.Call == event.CallEpollWait {

@@ -84,6 +84,7 @@ type part struct {
 	fd     int          // found, looked, unready: of an entry, or an epoll_ctl
 	entry  int          // looked, unready: which
 	says   event.PollEvents
+	weak   bool         // looked: it may have missed something
 	kev    event.Kevent // change: it; took: the event
 	// What the call has said of changes to this knote, and whether there was no
 	// room for more.
@@ -259,7 +260,7 @@ func (p *plan) project(k key, weak bool) []porcupine.Operation {
 		var parts []part
 		switch c := r.Op.Call; {
 		case polls(&r.Op):
-			for j, parts := range p.looks(k, r) {
+			for j, parts := range p.looks(k, r, weak) {
 				add(i, (j+1)*len(p.h)+i, parts)
 			}
 			continue

@@ -45,7 +45,7 @@ type udata struct {
 // descriptor of the key's group. Entries that name the same descriptor are left to
 // the commit points, since nobody is told which of them has answered; and so is a
 // select that has failed.
-func (p *plan) looks(k key, r *Record) (entries [][]part) {
+func (p *plan) looks(k key, r *Record, weak bool) (entries [][]part) {
 	left := r.Result.Polled
 	for i, x := range r.Op.FDs {
 		var says event.PollEvents
@@ -61,7 +61,7 @@ func (p *plan) looks(k key, r *Record) (entries [][]part) {
 			does = unready
 		}
 		fd := int(x.FD)
-		entries = append(entries, []part{{does: found, fd: fd}, {does: does, fd: fd, entry: i, says: says}})
+		entries = append(entries, []part{{does: found, fd: fd}, {does: does, fd: fd, entry: i, says: says, weak: weak}})
 	}
 	return entries
 }

@@ -163,6 +163,9 @@ func (p *part) did() string {
 		}
 		return fmt.Sprintf("went on with descriptor %d as with a kqueue", p.rec.Op.FD)
 	case looked:
+		if p.says == 0 {
+			return fmt.Sprintf("said nothing of descriptor %d", p.fd)
+		}
 		return fmt.Sprintf("said `%v` of descriptor %d", p.says, p.fd)
 	case change:
 		for _, kev := range p.records {
