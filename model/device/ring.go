@@ -10,6 +10,16 @@ type ring struct {
 	small [64]byte
 }
 
+// at returns the byte that i others precede.
+func (r *ring) at(i int) byte { return r.buf[(r.head+i)&(len(r.buf)-1)] }
+
+// add appends one byte.
+func (r *ring) add(c byte) {
+	r.room(r.n + 1)
+	r.buf[(r.head+r.n)&(len(r.buf)-1)] = c
+	r.n++
+}
+
 // put appends bytes.
 func (r *ring) put(b []byte) {
 	if len(b) == 0 {
