@@ -1,0 +1,117 @@
+package device
+
+import (
+	"github.com/kqlab/kqlab/model/event"
+	"github.com/kqlab/kqlab/model/kqueue"
+	"github.com/kqlab/kqlab/model/machine"
+)
+
+// gone tells a knote that the other side is.
+func (t *terminal) gone(kn *kqueue.Knote, empty bool) bool {
+	kn.Cond = event.EOF | event.HUP
+	if empty {
+		kn.Cond |= event.NoData
+	}
+	return true
+}
+
+// terminalOf finds what the file of a knote is a side of.
+func terminalOf(kn *kqueue.Knote) *terminal {
+	switch f := kn.File().(type) {
+	case *Pty:
+		return f.t
+	case *Tty:
+		return f.t
+	}
+	panic("device: a knote of a terminal whose file is none")
+}
+
+// marked is a filter of a terminal with a low-water mark.
+func marked(name string, normal, most int64, condition func(t *terminal, kn *kqueue.Knote) bool) *kqueue.Filter {
+	return &kqueue.Filter{
+		Name: name,
+		Attach: func(td *machine.Thread, kn *kqueue.Knote) error {
+			kn.Hook = terminalOf(kn)
+			return lowat(kn, kn.Want, kn.WantData, normal, most)
+		},
+		Touch: func(td *machine.Thread, kn *kqueue.Knote, kev *event.Kevent) error {
+			return lowat(kn, kev.Fflags, kev.Data, normal, most)
+		},
+		Event: func(td *machine.Thread, kn *kqueue.Knote, hint int64) bool {
+			kn.Cond = 0
+			return condition(kn.Hook.(*terminal), kn)
+		},
+	}
+}
+
+// The filters Read and Write of the two sides.
+var (
+	ptyRead = marked("pty read", 1, ttyEcho, func(t *terminal, kn *kqueue.Knote) bool {
+		kn.Data = 0
+		if !t.stopped {
+			kn.Data = int64(t.out.n)
+		}
+		if t.status != 0 {
+			kn.Data++
+			return true
+		}
+		if t.slaves == 0 {
+			return t.gone(kn, t.out.n == 0)
+		}
+		return kn.Data >= kn.WantData
+	})
+	ptyWrite = marked("pty write", 1, TtyInput, func(t *terminal, kn *kqueue.Knote) bool {
+		kn.Data = 0
+		if t.slaves == 0 {
+			return t.gone(kn, true)
+		}
+		kn.Data = int64(t.room())
+		return kn.Data >= kn.WantData
+	})
+	ttyRead = marked("tty read", 1, TtyInput, func(t *terminal, kn *kqueue.Knote) bool {
+		kn.Data = int64(t.readable())
+		if t.over {
+			return t.gone(kn, true)
+		}
+		return kn.Data >= kn.WantData
+	})
+	ttyWrite = marked("tty write", TtyLowat, TtyOutput, func(t *terminal, kn *kqueue.Knote) bool {
+		kn.Data = 0
+		if t.over {
+			return t.gone(kn, true)
+		}
+		kn.Data = int64(max(TtyOutput-t.out.n, 0))
+		return kn.Data >= kn.WantData
+	})
+)
+
+// excepts is a filter Except of a terminal.
+func excepts(name string, condition func(t *terminal, kn *kqueue.Knote) bool) *kqueue.Filter {
+	return &kqueue.Filter{
+		Name: name,
+		Attach: func(td *machine.Thread, kn *kqueue.Knote) error {
+			kn.Hook = terminalOf(kn)
+			return except(kn, kn.Want)
+		},
+		Touch: func(td *machine.Thread, kn *kqueue.Knote, kev *event.Kevent) error {
+			return except(kn, kev.Fflags)
+		},
+		Event: func(td *machine.Thread, kn *kqueue.Knote, hint int64) bool {
+			kn.Cond, kn.Fflags = 0, 0
+			return condition(kn.Hook.(*terminal), kn)
+		},
+	}
+}
+
+// The filters Except of the two sides.
+var (
+	ptyExcept = excepts("pty except", func(t *terminal, kn *kqueue.Knote) bool {
+		hit := t.slaves == 0 && t.gone(kn, t.out.n == 0)
+		if t.status != 0 && kn.Want&event.NoteOOB != 0 {
+			kn.Fflags = event.NoteOOB
+			hit = true
+		}
+		return hit
+	})
+	ttyExcept = excepts("tty except", func(t *terminal, kn *kqueue.Knote) bool { return t.over && t.gone(kn, true) })
+)
