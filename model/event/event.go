@@ -86,3 +86,24 @@ const (
 	NoteNSeconds Fflags = 0x08
 	NoteAbsTime  Fflags = 0x10 // Data is an instant on the machine's clock, not a period
 )
+
+// Flags of Vnode: what has happened to the file.
+const (
+	NoteDelete Fflags = 0x01 // it was unlinked
+	NoteWrite  Fflags = 0x02 // it was written to
+	NoteExtend Fflags = 0x04 // it has become longer
+	NoteAttrib Fflags = 0x08 // its attributes were changed
+	NoteLink   Fflags = 0x10 // its count of links has changed
+	NoteRename Fflags = 0x20 // it was renamed
+	NoteRevoke Fflags = 0x40 // access to it was revoked, or its file system unmounted
+)
+
+// Flags of Proc: what the process has done.
+const (
+	NoteExit     Fflags = 0x80000000 // ended; Data is its status, as of wait(2)
+	NoteFork     Fflags = 0x40000000 // called fork
+	NoteExec     Fflags = 0x20000000 // called exec
+	NoteTrack    Fflags = 0x00000001 // follow it across fork
+	NoteTrackErr Fflags = 0x00000002 // a child could not be followed
+	NoteChild    Fflags = 0x00000004 // this is the child; Data is the process ID of the parent
+)

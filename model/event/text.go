@@ -40,6 +40,16 @@ var timerWords = []word{
 	flag("NSECONDS", uint32(NoteNSeconds)), flag("ABSTIME", uint32(NoteAbsTime)),
 }
 
+var vnodeWords = []word{
+	flag("DELETE", uint32(NoteDelete)), flag("WRITE", uint32(NoteWrite)), flag("EXTEND", uint32(NoteExtend)), flag("ATTRIB", uint32(NoteAttrib)),
+	flag("LINK", uint32(NoteLink)), flag("RENAME", uint32(NoteRename)), flag("REVOKE", uint32(NoteRevoke)),
+}
+
+var procWords = []word{
+	flag("EXIT", uint32(NoteExit)), flag("FORK", uint32(NoteFork)), flag("EXEC", uint32(NoteExec)),
+	flag("TRACK", uint32(NoteTrack)), flag("TRACKERR", uint32(NoteTrackErr)), flag("CHILD", uint32(NoteChild)),
+}
+
 // errnos are those that calls answer, and that the answers to changes carry.
 var errnos = map[string]syscall.Errno{
 	"EPERM": syscall.EPERM, "ENOENT": syscall.ENOENT, "ESRCH": syscall.ESRCH, "EINTR": syscall.EINTR, "EIO": syscall.EIO,
@@ -63,6 +73,10 @@ func fflagWords(f Filter) []word {
 		return userWords
 	case Timer:
 		return timerWords
+	case Vnode:
+		return vnodeWords
+	case Proc:
+		return procWords
 	}
 	return nil
 }
