@@ -33,11 +33,17 @@ type File struct {
 	err      syscall.Errno // guarded by the domain: the socket's, once taken from it
 	access   int           // immutable: O_RDONLY, O_WRONLY or O_RDWR
 	domain   int           // immutable: AF_..., of a socket
+	calms    bool          // immutable: epoll refuses it, it is always ready
+	vnode    bool          // immutable: an inode of a file system, which inotify can watch
+	dev, ino uint64        // immutable: which inode
+	disk     int64         // immutable: the size of a block device
 	what     string        // immutable: for messages
 
 	h      *Host
 	closed atomic.Bool
 	desc   kqueue.Desc
+	vnodes kqueue.Source
+	view   view // guarded by the domain
 }
 
 // A kind is a class of descriptors that are measured alike.
@@ -50,12 +56,17 @@ const (
 	messages             // socket of datagrams or packets: an empty one can be read too
 	counter              // eventfd, timerfd: eight bytes at a time
 	terminal
+	plain   // regular file, block device: it has an offset and an end, and is always ready
+	process // a pidfd of the host's own
 )
 
 func (h *Host) newFile(td *machine.Thread, fd int) (*File, error) {
 	access, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
 	if err != nil {
 		return nil, fmt.Errorf("host: descriptor %d is not open: %w", fd, err)
+	}
+	if access&unix.O_PATH != 0 {
+		return nil, fmt.Errorf("host: descriptor %d names a file (O_PATH) and has not opened it: %w", fd, unix.EBADF)
 	}
 	f := &File{h: h, fd: fd, access: access & unix.O_ACCMODE, interest: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLPRI}
 	if f.access == unix.O_WRONLY {
@@ -68,6 +79,7 @@ func (h *Host) newFile(td *machine.Thread, fd int) (*File, error) {
 	f.readers.Init(td, h.k)
 	f.writers.InitSibling(&f.readers)
 	f.excepts.InitSibling(&f.readers)
+	f.vnodes.InitSibling(&f.readers)
 	return f, nil
 }
 
@@ -77,9 +89,12 @@ func (f *File) classify() error {
 	if err := unix.Fstat(f.fd, &st); err != nil {
 		return fmt.Errorf("fstat: %w", err)
 	}
+	f.dev, f.ino = uint64(st.Dev), st.Ino
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFIFO:
 		f.kind, f.what = pipe, "pipe"
+		var fs unix.Statfs_t
+		f.vnode = unix.Fstatfs(f.fd, &fs) == nil && fs.Type != unix.PIPEFS_MAGIC
 	case unix.S_IFSOCK:
 		f.kind, f.what = messages, "socket"
 		if t, err := unix.GetsockoptInt(f.fd, unix.SOL_SOCKET, unix.SO_TYPE); err == nil && t == unix.SOCK_STREAM {
@@ -87,16 +102,18 @@ func (f *File) classify() error {
 		}
 		f.domain, _ = unix.GetsockoptInt(f.fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
 	case unix.S_IFCHR:
-		f.what = "character device"
+		f.what, f.vnode = "character device", true
 		if _, err := unix.IoctlGetTermios(f.fd, unix.TCGETS); err == nil {
 			f.kind, f.what = terminal, "terminal"
 		}
 	case unix.S_IFREG:
 		f.what = "regular file"
+		name, _ := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", f.fd))
+		f.vnode = !strings.HasPrefix(name, "/memfd:") // Linux tells nobody of those
 	case unix.S_IFDIR:
-		f.what = "directory"
+		f.what, f.vnode = "directory", true
 	case unix.S_IFBLK:
-		f.what = "block device"
+		f.what, f.vnode = "block device", true
 	default: // an anonymous inode has no type, and tells its class in its name
 		f.what, _ = os.Readlink(fmt.Sprintf("/proc/self/fd/%d", f.fd))
 		if strings.Contains(f.what, "[eventfd]") || strings.Contains(f.what, "[timerfd]") {
@@ -109,24 +126,36 @@ func (f *File) classify() error {
 // FD returns the number of the descriptor.
 func (f *File) FD() int { return f.fd }
 
-// Source returns the source and the filter for READ, WRITE and EXCEPT. Errors:
-// EINVAL for any other, for READ of a descriptor that is not open for reading
-// and for WRITE of one that is not open for writing. (kqueue.File)
+// Source returns the source and the filter for READ, WRITE, EXCEPT and VNODE.
+// Errors: EINVAL for any other, for READ of a descriptor that is not open for
+// reading, for WRITE of one that is not open for writing, and for VNODE of what is
+// no file of a file system. (kqueue.File)
 func (f *File) Source(filter event.Filter) (*kqueue.Source, *kqueue.Filter, error) {
 	switch {
 	case filter == event.Read && f.access != unix.O_WRONLY:
+		if f.calms {
+			return &f.readers, f.calm(filter), nil
+		}
 		return &f.readers, readFilter, nil
 	case filter == event.Write && f.access != unix.O_RDONLY:
+		if f.calms {
+			return &f.writers, f.calm(filter), nil
+		}
 		return &f.writers, writeFilter, nil
 	case filter == event.Except:
+		if f.calms {
+			return &f.excepts, f.calm(filter), nil
+		}
 		return &f.excepts, exceptFilter, nil
+	case filter == event.Vnode && f.vnode:
+		return &f.vnodes, vnodeFilter, nil
 	}
 	return nil, nil, unix.EINVAL
 }
 
-// Sources returns the three sources. (kqueue.File)
+// Sources returns the four sources. (kqueue.File)
 func (f *File) Sources() []*kqueue.Source {
-	return []*kqueue.Source{&f.readers, &f.writers, &f.excepts}
+	return []*kqueue.Source{&f.readers, &f.writers, &f.excepts, &f.vnodes}
 }
 
 // Close ends every knote of the file and closes the descriptor. When it returns
@@ -137,7 +166,9 @@ func (f *File) Close(td *machine.Thread) error {
 	if !f.closed.CompareAndSwap(false, true) {
 		return unix.EBADF
 	}
-	f.desc.Close(td)
+	if f.kind != process { // which no descriptor stands for
+		f.desc.Close(td)
+	}
 	return f.h.drop(f)
 }
 
@@ -160,7 +191,7 @@ func (f *File) interrupt(td *machine.Thread, held uint32) {
 	if held&(unix.EPOLLOUT|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 		f.writers.Post(td, int64(held))
 	}
-	if held&unix.EPOLLPRI != 0 {
+	if held&(unix.EPOLLPRI|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 		f.excepts.Post(td, int64(held))
 	}
 	f.readers.Exit(td)

@@ -513,7 +513,7 @@ func TestBadChanges(t *testing.T) {
 			{ev(r, event.Vnode, 0, add), unix.EINVAL},
 			{ev(r, event.AIO, 0, add), unix.EINVAL},
 			{ev(r, read, 0, event.Delete), unix.ENOENT},
-			{ev(a, event.Except, 0, add), unix.EINVAL}, // of what?
+			{ev(r, event.FS, 0, add), unix.EINVAL},
 			{event.Kevent{Ident: uint64(a), Filter: event.Except, Flags: add, Fflags: event.NoteOOB | event.NoteLowat}, unix.EINVAL},
 			{event.Kevent{Ident: uint64(r), Filter: read, Flags: add, Fflags: event.NoteOOB}, unix.EINVAL},
 			{event.Kevent{Ident: uint64(r), Filter: read, Flags: add, Fflags: event.NoteLowat, Data: -1}, unix.EINVAL},

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"slices"
 	"syscall"
@@ -26,6 +27,8 @@ import (
 // alike, and after closing everything no event is left.
 func FuzzChanges(f *testing.F) {
 	f.Add([]byte{0, 0xff, 1, 0, 0, 0, 2, 0xfe, 1, 0, 1, 9, 1, 0xff, 0x91, 0, 0, 0})
+	f.Add([]byte{5, 0xfc, 1, 0, 2, 0, 5, 0xff, 1, 0, 0, 5, 6, 0xfc, 0x21, 0, 0x7f, 5, 7, 0xfe, 1, 0, 0, 5, 5, 0xfc, 2, 0, 0, 5})
+	f.Add([]byte{0, 0xfb, 1, 0, 0x80, 0, 0, 0xfb, 1, 0, 0x40, 0, 1, 0xfb, 1, 0, 0, 0, 10, 0xfa, 1, 0, 0, 0, 10, 0xfa, 2, 0, 0, 0, 9, 0xfa, 1, 0, 0, 0})
 	f.Add([]byte{3, 0xf8, 1, 0, 2, 0, 3, 0xf8, 2, 0, 2, 0, 200, 0xff, 1, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, in []byte) {
 		hang := time.AfterFunc(10*time.Second, func() {
@@ -70,7 +73,22 @@ func fuzzChanges(t *testing.T, s strategies.Entry, in []byte) (answers []syscall
 	if err != nil {
 		t.Fatal(err)
 	}
+	dir, err := os.MkdirTemp("", "fuzz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
 	fds := []int{p[0], p[1], e, sock[0], sock[1]}
+	for _, file := range []struct {
+		name string
+		mode int
+	}{{dir + "/file", unix.O_RDWR | unix.O_CREAT}, {dir, unix.O_RDONLY}, {"/dev/null", unix.O_RDWR}} {
+		fd, err := unix.Open(file.name, file.mode|unix.O_CLOEXEC, 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fds = append(fds, fd)
+	}
 	for _, fd := range fds {
 		if _, err := h.Open(td, fd); err != nil {
 			t.Fatal(err)
@@ -86,7 +104,15 @@ func fuzzChanges(t *testing.T, s strategies.Entry, in []byte) (answers []syscall
 			Fflags: event.Fflags(in[4]),
 			Data:   int64(int8(in[5])),
 		}
-		if int(in[0]) < len(fds) {
+		switch {
+		case kev.Filter == event.Proc:
+			kev.Fflags <<= 24
+			if in[0] == 0 {
+				kev.Ident = uint64(os.Getpid())
+			}
+		case kev.Filter == event.Signal:
+			kev.Ident = uint64(in[0])
+		case int(in[0]) < len(fds):
 			kev.Ident = uint64(fds[in[0]])
 		}
 		var errno syscall.Errno
@@ -104,7 +130,7 @@ func fuzzChanges(t *testing.T, s strategies.Entry, in []byte) (answers []syscall
 	}
 	n, err := q.Kevent(td, nil, events[:], 0)
 	for _, e := range events[:n] {
-		if e.Filter != event.User && e.Filter != event.Timer {
+		if e.Filter != event.User && e.Filter != event.Timer && e.Filter != event.Signal {
 			t.Errorf("%v of a closed descriptor", e)
 		}
 	}

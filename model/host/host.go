@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"unsafe"
 
+	"github.com/kqlab/kqlab/model/event"
 	"github.com/kqlab/kqlab/model/kqueue"
 	"github.com/kqlab/kqlab/model/machine"
 	"golang.org/x/sys/unix"
@@ -28,17 +29,23 @@ type Host struct {
 	ring atomic.Int32  // threads in Kick
 	buf  [512]unix.EpollEvent
 
-	mu    sync.Mutex
-	files atomic.Pointer[[]atomic.Pointer[File]] // by number; grown and written under mu
-	lives int32                                  // guarded by mu: files opened so far
-	over  bool                                   // guarded by mu: closed
+	mu     sync.Mutex
+	files  atomic.Pointer[[]atomic.Pointer[File]] // by number; grown and written under mu
+	lives  int32                                  // guarded by mu: files opened so far
+	strays []*File                                // guarded by mu: closed behind the host's back, and to be abandoned
+	over   bool                                   // guarded by mu: closed
+
+	inotify inotify
+	signals signals
 }
 
 var _ kqueue.Files = (*Host)(nil)
 var _ machine.Interrupts = (*Host)(nil)
 
-// New makes a host for kernel k and installs it as the source of interrupts of
-// k's machine. No thread of the machine may be asleep meanwhile. Errors: EBUSY
+// New makes a host for kernel k, installs it as the source of interrupts of k's
+// machine, and makes the filters PROC and SIGNAL known to k, which speak of the
+// real processes and signals then. It is called before any queue is made, and no
+// thread of the machine may be asleep meanwhile. Errors: EBUSY
 // if the machine has a source of interrupts already; EMFILE, ENFILE, ENOMEM
 // from Linux. It takes two descriptors of the process.
 func New(k *kqueue.Kernel) (*Host, error) {
@@ -55,14 +62,17 @@ func New(k *kqueue.Kernel) (*Host, error) {
 		return nil, fmt.Errorf("host: eventfd: %w", err)
 	}
 	h := &Host{k: k, ep: ep, bell: bell}
+	h.inotify.h, h.inotify.fd = h, -1
 	h.files.Store(new([]atomic.Pointer[File]))
 	// Edge-triggered, the bell need never be read: each ring is an edge.
-	if err := h.control(unix.EPOLL_CTL_ADD, bell, unix.EPOLLIN, 0); err != 0 {
+	if err := h.control(unix.EPOLL_CTL_ADD, bell, unix.EPOLLIN, bellLife); err != 0 {
 		unix.Close(ep)
 		unix.Close(bell)
 		return nil, fmt.Errorf("host: epoll_ctl: %w", err)
 	}
 	k.Machine().SetInterrupts(h)
+	k.Install(event.Proc, h.openProcess)
+	k.Install(event.Signal, h.openSignal)
 	return h, nil
 }
 
@@ -77,6 +87,10 @@ func (h *Host) Close(td *machine.Thread) error {
 	if over {
 		return nil
 	}
+	h.k.Install(event.Proc, nil)
+	h.k.Install(event.Signal, nil)
+	h.signals.close(td)
+	h.bury(td)
 	files := *h.files.Load()
 	var errs []error
 	for i := range files {
@@ -84,6 +98,7 @@ func (h *Host) Close(td *machine.Thread) error {
 			errs = append(errs, f.Close(td))
 		}
 	}
+	h.inotify.close()
 	h.k.Machine().SetInterrupts(nil)
 	for h.ring.Load() != 0 { // who woke the last sleeper may not have let go of the bell
 		runtime.Gosched()
@@ -97,45 +112,55 @@ func (h *Host) Close(td *machine.Thread) error {
 // it over: from now on [File.Close] closes it. It must be open for as long as
 // the file is. It does not wait.
 //
-// Errors wrap the errno: EBADF if fd is no open descriptor or h is closed;
-// EPERM if epoll cannot watch it, as it is with regular files and directories,
-// which are always ready; EEXIST if it is open with h already; ENOMEM, ENOSPC
-// from epoll. The descriptor is the caller's then, as before.
+// What epoll refuses, such as regular files, directories and block devices, is
+// always ready.
+//
+// Errors wrap the errno: EBADF if fd is no open descriptor, or was opened with
+// O_PATH, or h is closed; EEXIST if it is open with h already; ENOMEM, ENOSPC
+// from epoll, and ELOOP if it is an epoll that watches others five deep or that
+// of h. The descriptor is the caller's then, as before.
 func (h *Host) Open(td *machine.Thread, fd int) (*File, error) {
 	f, err := h.newFile(td, fd)
 	if err != nil {
 		return nil, err
 	}
-	old, err := h.add(f)
-	if err != nil {
-		return nil, err
+	if err := h.enter(f); err != nil {
+		switch errno := err.(syscall.Errno); {
+		case errno == unix.EEXIST:
+			return nil, fmt.Errorf("host: descriptor %d is open already: %w", fd, err)
+		case errno == unix.EBADF:
+			return nil, fmt.Errorf("host: open of descriptor %d: it has been closed meanwhile, or the host: %w", fd, err)
+		}
+		return nil, fmt.Errorf("host: epoll_ctl of descriptor %d, a %s: %w", fd, f.what, err)
 	}
-	if old != nil {
-		old.abandon(td)
-	}
+	h.bury(td)
 	return f, nil
 }
 
-// add enters f into the set and the table. It returns the file that had the
-// number before, if the program has closed that behind the host's back.
-func (h *Host) add(f *File) (old *File, err error) {
+// enter puts f into the set, unless epoll refuses it, and into the table. A file
+// that had the number before was closed behind the host's back, and is a stray now.
+// It may be called in a domain.
+func (h *Host) enter(f *File) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.over {
-		return nil, fmt.Errorf("host: open of descriptor %d: the host is closed: %w", f.fd, unix.EBADF)
+		return unix.EBADF
 	}
+	files := *h.files.Load()
 	h.lives++
 	f.life = h.lives
 	switch err := h.control(unix.EPOLL_CTL_ADD, f.fd, f.interest, f.life); err {
 	case 0:
 	case unix.EPERM:
-		return nil, fmt.Errorf("host: descriptor %d is a %s, which epoll cannot watch: it is always ready: %w", f.fd, f.what, err)
-	case unix.EEXIST:
-		return nil, fmt.Errorf("host: descriptor %d is open already: %w", f.fd, err)
+		if f.fd < len(files) {
+			if old := files[f.fd].Load(); old != nil && old.calms && old.dev == f.dev && old.ino == f.ino {
+				return unix.EEXIST
+			}
+		}
+		f.settle()
 	default:
-		return nil, fmt.Errorf("host: epoll_ctl of descriptor %d: %w", f.fd, err)
+		return err
 	}
-	files := *h.files.Load()
 	if f.fd >= len(files) {
 		grown := make([]atomic.Pointer[File], max(64, 2*len(files), f.fd+1))
 		for i := range files {
@@ -144,13 +169,28 @@ func (h *Host) add(f *File) (old *File, err error) {
 		h.files.Store(&grown)
 		files = grown
 	}
-	return files[f.fd].Swap(f), nil
+	if old := files[f.fd].Swap(f); old != nil {
+		h.strays = append(h.strays, old)
+	}
+	return nil
+}
+
+// bury abandons strays. It is called in no domain.
+func (h *Host) bury(td *machine.Thread) {
+	h.mu.Lock()
+	strays := h.strays
+	h.strays = nil
+	h.mu.Unlock()
+	for _, f := range strays {
+		f.abandon(td)
+	}
 }
 
 // drop takes f out of the set and the table and closes its number, unless that
 // does not name any more what was opened.
 func (h *Host) drop(f *File) (err error) {
-	if h.control(unix.EPOLL_CTL_DEL, f.fd, 0, 0) == 0 {
+	var st unix.Stat_t
+	if f.calms && f.same(&st) || !f.calms && h.control(unix.EPOLL_CTL_DEL, f.fd, 0, 0) == 0 {
 		err = unix.Close(f.fd)
 	} else {
 		err = fmt.Errorf("host: descriptor %d was closed by somebody else: %w", f.fd, unix.EBADF)
@@ -161,8 +201,17 @@ func (h *Host) drop(f *File) (err error) {
 	return err
 }
 
-// File returns the open file of descriptor fd, or nil.
+// File returns the file that was opened for descriptor fd, or nil.
 func (h *Host) File(fd int) *File {
+	f := h.at(fd)
+	if f == nil || f.kind == process {
+		return nil
+	}
+	return f
+}
+
+// at returns what the table has for a number.
+func (h *Host) at(fd int) *File {
 	files := *h.files.Load()
 	if uint(fd) >= uint(len(files)) {
 		return nil
@@ -178,7 +227,7 @@ func (h *Host) Desc(td *machine.Thread, fd uint64) (*kqueue.Desc, error) {
 		return nil, unix.EBADF
 	}
 	f := files[fd].Load()
-	if f == nil || f.closed.Load() {
+	if f == nil || f.kind == process || f.closed.Load() {
 		return nil, unix.EBADF
 	}
 	return &f.desc, nil

@@ -97,7 +97,7 @@ func (h *Host) handle(td *machine.Thread, n int) {
 			f = files[ev.Fd].Load()
 		}
 		if f == nil || f.life != ev.Pad {
-			if f = h.late(ev); f == nil {
+			if f = h.late(td, ev); f == nil {
 				continue
 			}
 		}
@@ -106,14 +106,19 @@ func (h *Host) handle(td *machine.Thread, n int) {
 }
 
 // late finds the file of an interrupt that overtook its entry into the table.
-// Nil if it is of a life that has ended, or of the bell.
-func (h *Host) late(ev *unix.EpollEvent) *File {
-	if ev.Pad == 0 {
+// Nil if it is of a life that has ended, or of a descriptor of the host's own, which
+// is seen to here.
+func (h *Host) late(td *machine.Thread, ev *unix.EpollEvent) *File {
+	switch ev.Pad {
+	case bellLife:
+		return nil
+	case inotifyLife:
+		h.inotify.read(td)
 		return nil
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if f := h.File(int(ev.Fd)); f != nil && f.life == ev.Pad {
+	if f := h.at(int(ev.Fd)); f != nil && f.life == ev.Pad {
 		return f
 	}
 	return nil

@@ -165,6 +165,18 @@ func (l *lab) tcp() (a, b int) {
 	return a, b
 }
 
+// file returns a regular file with some content, open for reading and writing and
+// at its beginning.
+func (l *lab) file(content string) int {
+	l.Helper()
+	name := l.TempDir() + "/file"
+	l.ok(os.WriteFile(name, []byte(content), 0o600))
+	fd, err := unix.Open(name, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	l.ok(err)
+	l.open(fd)
+	return fd
+}
+
 func (l *lab) write(fd, n int) {
 	l.Helper()
 	if got, err := unix.Write(fd, make([]byte, n)); err != nil || got != n {

@@ -46,8 +46,8 @@ type Filter struct {
 	// NOTE_TRIGGER is.
 	Commands bool
 
-	// Clear forces EV_CLEAR.
-	Clear bool
+	// Clear forces EV_CLEAR, OneShot forces EV_ONESHOT.
+	Clear, OneShot bool
 
 	// Unsafe: not MP-safe. It touches state that the mplock guards, so it
 	// runs under the mplock, and to wait for that is a block. (Without

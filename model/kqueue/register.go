@@ -142,6 +142,9 @@ func (q *Queue) make(td *machine.Thread, kev *event.Kevent, t *target) error {
 	if t.ops.Clear {
 		kn.keep |= event.Clear
 	}
+	if t.ops.OneShot {
+		kn.keep |= event.OneShot
+	}
 	kn.place, kn.kind = t.src.place, t.ops.kind()
 	kn.state = busy
 	if kev.Flags&event.Disable != 0 {
