@@ -157,6 +157,7 @@ func (r *run) boot() {
 	r.k = kqueue.New(r.m, r.strategy)
 	device.Install(r.k)
 	r.p = proc.New(r.k)
+	r.net = device.NewNetwork(r.k)
 }
 
 // wait has the script carried out, and reports whether that came to an end. A run
@@ -204,6 +205,7 @@ type run struct {
 	strategy kqueue.Strategy
 	k        *kqueue.Kernel
 	p        *proc.Process
+	net      *device.Network
 
 	*memory
 	ready   atomic.Int32 // threads that have yet to come to the start

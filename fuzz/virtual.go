@@ -155,6 +155,7 @@ func (r *run) again() bool {
 	strategy.Reset()
 	r.k.Reset()
 	r.p.Reset()
+	r.net.Reset()
 	return true
 }
 

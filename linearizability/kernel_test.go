@@ -100,9 +100,10 @@ func record(s strategies.Entry, seed uint64) linearizability.History {
 	k := kqueue.New(m, s.New(m))
 	device.Install(k)
 	p := proc.New(k)
+	net := device.NewNetwork(k)
 	rec := linearizability.NewRecorder(nil)
 	main := &caller{td: m.Attach("main", 0), log: rec.Log(0)}
-	main.Begin(k, p, seed, 0, true)
+	main.Begin(k, p, net, seed, 0, true)
 	main.td.Listen(main.log)
 	defer main.td.Detach()
 	for _, c := range []event.Call{event.CallKqueue, event.CallPipe, event.CallProbe} {
@@ -115,7 +116,7 @@ func record(s strategies.Entry, seed uint64) linearizability.History {
 	var wg sync.WaitGroup
 	for n := 1; n <= 3; n++ {
 		c := &caller{log: rec.Log(n)}
-		c.Begin(k, p, seed, uint64(n), true)
+		c.Begin(k, p, net, seed, uint64(n), true)
 		rng := rand.New(rand.NewPCG(seed, uint64(n)))
 		wg.Go(func() {
 			c.td = m.Attach("thread", n%2)

@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/kqlab/kqlab/model/device"
 	"github.com/kqlab/kqlab/model/event"
 	"github.com/kqlab/kqlab/model/kqueue"
 	"github.com/kqlab/kqlab/model/machine"
@@ -17,6 +18,7 @@ import (
 type Caller struct {
 	k     *kqueue.Kernel
 	p     *proc.Process
+	net   *device.Network
 	rng   rand.PCG // of what an operation leaves open
 	bytes []byte   // scratch of reads
 
@@ -24,11 +26,12 @@ type Caller struct {
 	events []event.Kevent
 }
 
-// Begin makes c the caller of a thread of process p on kernel k. What an operation
+// Begin makes c the caller of a thread of process p on kernel k, whose sockets are of
+// a network. What an operation
 // leaves open is drawn from the seed. Results have their lists in memory that is
 // c's, and good until the next Begin; or with keep for as long as one likes.
-func (c *Caller) Begin(k *kqueue.Kernel, p *proc.Process, seed1, seed2 uint64, keep bool) {
-	c.k, c.p = k, p
+func (c *Caller) Begin(k *kqueue.Kernel, p *proc.Process, n *device.Network, seed1, seed2 uint64, keep bool) {
+	c.k, c.p, c.net = k, p, n
 	c.rng.Seed(seed1, seed2)
 	c.events = c.events[:0]
 	if keep {

@@ -20,7 +20,7 @@ func newCaller(t *testing.T) (*call.Caller, *machine.Thread) {
 	td := m.Attach("test", 0)
 	t.Cleanup(td.Detach)
 	c := new(call.Caller)
-	c.Begin(k, proc.New(k), 1, 2, true)
+	c.Begin(k, proc.New(k), device.NewNetwork(k), 1, 2, true)
 	return c, td
 }
 
@@ -56,6 +56,46 @@ func TestReadWrite(t *testing.T) {
 		{"set 1 3", "EINVAL"},
 		{"set 3 3", "ok"},
 		{"kevent 2 room=4: READ 0 ADD; READ 3 ADD", "events READ 0 data=2; READ 3 data=3"},
+	} {
+		op, err := event.ParseOp(step.op)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Do(td, &op); got.String() != step.want {
+			t.Errorf("%s: %v, want %s", step.op, got, step.want)
+		}
+	}
+}
+
+// A connection through the network that all callers share.
+func TestSockets(t *testing.T) {
+	c, td := newCaller(t)
+	for _, step := range []struct{ op, want string }{
+		{"socket stream", "ok"},
+		{"listen 0 80 1", "ok"},
+		{"socket stream", "1"},
+		{"connect 1 80", "ok"},
+		{"accept 0", "2"},
+		{"accept 0", "EAGAIN"},
+		{"send 1 3 oob", "3"},
+		{"recv 2 9", "2"},
+		{"recv 2 1 oob", "1"},
+		{"shutdown 2 read", "ok"},
+		{"close 0", "ok"},
+		{"send 1 3", "3"},
+		{"close 2", "ok"},
+		{"write 1 1", "1"},
+		{"sockerr 1", "104"},
+		{"socketpair dgram", "0 2"},
+		{"write 2 5", "5"},
+		{"read 0 2", "2"},
+		{"socket dgram", "3"},
+		{"listen 3 80 0", "ok"},
+		{"connect 3 81", "ok"},
+		{"write 3 1", "1"},
+		{"read 3 1", "ECONNREFUSED"},
+		{"kqueue", "4"},
+		{"connect 4 81", "ENOTSOCK"},
 	} {
 		op, err := event.ParseOp(step.op)
 		if err != nil {

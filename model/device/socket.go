@@ -17,15 +17,6 @@ const (
 	Inet                    // TCP and UDP, on a network that neither loses nor delays (AF_INET)
 )
 
-// A SocketType says how a socket carries bytes.
-type SocketType uint8
-
-// The types.
-const (
-	Stream   SocketType = iota + 1 // (SOCK_STREAM)
-	Datagram                       // with the boundaries of messages (SOCK_DGRAM)
-)
-
 const (
 	// SocketBuffer is the size of either buffer of a socket that has not set it,
 	// in bytes.
@@ -132,12 +123,12 @@ type Socket struct {
 	rcvBuf, sndBuf     int
 	rcvLowat, sndLowat int // sndLowat is 0 until it is set
 
-	family Family     // immutable
-	kind   SocketType // immutable
-	net    *Network   // immutable; nil if no call can name a port
-	port   int        // of this end; 0 if none. Written with net.mu held as well
-	to     int        // of the other end, of one that is connected
-	wait   backlog    // of one that listens
+	family Family         // immutable
+	kind   event.SockType // immutable
+	net    *Network       // immutable; nil if no call can name a port
+	port   int            // of this end; 0 if none. Written with net.mu held as well
+	to     int            // of the other end, of one that is connected
+	wait   backlog        // of one that listens
 
 	listener *Socket // guarded by net.mu of the listener: where it waits to be accepted
 	next     *Socket // guarded by listener: the next that waits there
@@ -160,7 +151,7 @@ var sockets = machine.NewStock(func(s *Socket) {
 })
 
 // newSocket makes a socket in a domain of its own, or in that of another.
-func newSocket(td *machine.Thread, k *kqueue.Kernel, of *Socket, f Family, t SocketType) *Socket {
+func newSocket(td *machine.Thread, k *kqueue.Kernel, of *Socket, f Family, t event.SockType) *Socket {
 	s := sockets.New(td)
 	if of != nil {
 		s.readers.InitSibling(&of.readers)
@@ -179,8 +170,8 @@ func newSocket(td *machine.Thread, k *kqueue.Kernel, of *Socket, f Family, t Soc
 // by the strategy. (socketpair)
 //
 // Error: EPROTONOSUPPORT if there is no such type.
-func NewSocketPair(td *machine.Thread, k *kqueue.Kernel, t SocketType) (a, b *Socket, err error) {
-	if t != Stream && t != Datagram {
+func NewSocketPair(td *machine.Thread, k *kqueue.Kernel, t event.SockType) (a, b *Socket, err error) {
+	if t != event.Stream && t != event.Datagram {
 		return nil, nil, syscall.EPROTONOSUPPORT
 	}
 	a = newSocket(td, k, nil, Local, t)
@@ -193,8 +184,16 @@ func NewSocketPair(td *machine.Thread, k *kqueue.Kernel, t SocketType) (a, b *So
 // Family returns the family of the socket.
 func (s *Socket) Family() Family { return s.family }
 
+// PollClass implements the method that [event.PollClass] speaks of.
+func (s *Socket) PollClass() event.PollClass {
+	if s.family == Local {
+		return event.PollUnix
+	}
+	return event.PollSocket
+}
+
 // Type returns the type of the socket.
-func (s *Socket) Type() SocketType { return s.kind }
+func (s *Socket) Type() event.SockType { return s.kind }
 
 // enter brings td into the domain of the socket and its peer.
 func (s *Socket) enter(td *machine.Thread) { s.readers.Enter(td) }
@@ -214,7 +213,7 @@ func (s *Socket) Read(td *machine.Thread, b []byte) (n int, err error) {
 	case s.gone:
 		err = syscall.EBADF
 	case len(b) == 0:
-	case s.kind == Datagram:
+	case s.kind == event.Datagram:
 		n, _, err = s.receive(td, b)
 	default:
 		n, err = s.read(td, b)
@@ -233,12 +232,12 @@ func (s *Socket) Read(td *machine.Thread, b []byte) (n int, err error) {
 // datagram is larger than the buffers; ECONNREFUSED if the other end of a datagram
 // pair is gone, and from then on ENOTCONN; EBADF once the socket is released.
 func (s *Socket) Write(td *machine.Thread, b []byte) (n int, err error) {
-	if s.kind == Datagram && s.family == Inet {
+	if s.kind == event.Datagram && s.family == Inet {
 		return s.sendTo(td, b, 0)
 	}
 	s.enter(td)
 	if err = s.sendable(); err == nil {
-		if s.kind == Datagram {
+		if s.kind == event.Datagram {
 			n, err = s.sendPair(td, b)
 		} else {
 			n, err = s.write(td, b)
@@ -270,7 +269,7 @@ func (s *Socket) nothing() error {
 		return s.takeError()
 	case s.noRecv:
 		return nil
-	case s.phase != connected && s.kind == Stream:
+	case s.phase != connected && s.kind == event.Stream:
 		return syscall.ENOTCONN
 	}
 	return syscall.EAGAIN
@@ -297,33 +296,22 @@ func (s *Socket) TakeError(td *machine.Thread) (pending syscall.Errno, err error
 	return pending, err
 }
 
-// A How says which directions a shutdown ends.
-type How uint8
-
-// What can be shut.
-const (
-	ShutRead  How = 1 << iota // nothing is received any more (SHUT_RD)
-	ShutWrite                 // nothing is sent any more; of a stream the peer sees its end (SHUT_WR)
-
-	ShutBoth = ShutRead | ShutWrite
-)
-
 // Shutdown ends one direction of the connection, or both. What has come and was not
 // read is lost if reading is shut. Shutting again does nothing. (soshutdown)
 //
-// Errors: EINVAL if how is none of the three; ENOTCONN if the socket was never
+// Errors: EINVAL if it is none of the three sides; ENOTCONN if the socket was never
 // connected; EBADF once it is released.
-func (s *Socket) Shutdown(td *machine.Thread, how How) (err error) {
+func (s *Socket) Shutdown(td *machine.Thread, side event.Side) (err error) {
 	s.enter(td)
 	switch {
 	case s.gone:
 		err = syscall.EBADF
-	case how < ShutRead || how > ShutBoth:
+	case side < event.ReadSide || side > event.BothSides:
 		err = syscall.EINVAL
 	case s.phase != connected:
 		err = syscall.ENOTCONN
 	default:
-		s.shut(td, how&ShutRead != 0, how&ShutWrite != 0)
+		s.shut(td, side.Reads(), side.Writes())
 	}
 	td.Commit(event.Acted)
 	s.exit(td)
@@ -345,7 +333,7 @@ func (s *Socket) shut(td *machine.Thread, read, write bool) {
 		p.writers.Post(td, 0)
 	}
 	if p != nil {
-		p.over(td, write && s.kind == Stream, read && s.family == Local)
+		p.over(td, write && s.kind == event.Stream, read && s.family == Local)
 	}
 }
 
@@ -458,7 +446,7 @@ func (s *Socket) Release(td *machine.Thread) {
 func (s *Socket) hangUp(td *machine.Thread) {
 	p := s.peer
 	switch {
-	case p == nil || p.gone || s.kind == Datagram || s.phase != connected:
+	case p == nil || p.gone || s.kind == event.Datagram || s.phase != connected:
 	case s.in.n > 0:
 		p.reset(td, syscall.ECONNRESET)
 	default:

@@ -12,7 +12,7 @@ type message struct{ n, from int }
 
 // receive takes a datagram, see Read, and returns the port it is from.
 func (s *Socket) receive(td *machine.Thread, b []byte) (n, from int, err error) {
-	if s.kind == Stream {
+	if s.kind == event.Stream {
 		n, err = s.read(td, b)
 		return n, s.to, err
 	}
@@ -38,7 +38,7 @@ func (s *Socket) ReadFrom(td *machine.Thread, b []byte) (n, from int, err error)
 	switch {
 	case s.gone:
 		err = syscall.EBADF
-	case len(b) == 0 && s.kind == Stream:
+	case len(b) == 0 && s.kind == event.Stream:
 	default:
 		n, from, err = s.receive(td, b)
 	}
@@ -80,7 +80,7 @@ func (s *Socket) sendPair(td *machine.Thread, b []byte) (int, error) {
 // the number is none of a port; EOPNOTSUPP unless it is a datagram socket of Inet.
 // (sendto)
 func (s *Socket) WriteTo(td *machine.Thread, b []byte, port int) (int, error) {
-	if s.kind != Datagram || s.family != Inet {
+	if s.kind != event.Datagram || s.family != Inet {
 		return 0, syscall.EOPNOTSUPP
 	}
 	return s.sendTo(td, b, port)

@@ -74,7 +74,7 @@ var receiveFilter = &kqueue.Filter{
 			holds = p.sndBuf
 		}
 		at := mark(kn, s.rcvLowat, holds)
-		if s.kind == Datagram { // an empty one is something too
+		if s.kind == event.Datagram { // an empty one is something too
 			return len(s.msgs) > 0 && max(kn.Data, 1) >= at
 		}
 		return kn.Data >= at
@@ -96,7 +96,7 @@ var sendFilter = &kqueue.Filter{
 			return s.ended(kn, s.noRecv, true)
 		case s.err != 0:
 			return true
-		case s.kind == Stream && s.phase != connected:
+		case s.kind == event.Stream && s.phase != connected:
 			kn.Data = 0
 			return false
 		}

@@ -69,7 +69,7 @@ func (l *line) remove(s *Socket) {
 func (s *Socket) Listen(td *machine.Thread, port, backlog int) error {
 	n := s.net
 	if n == nil {
-		if s.kind == Datagram {
+		if s.kind == event.Datagram {
 			return s.orphan(td, syscall.EOPNOTSUPP)
 		}
 		return s.orphan(td, nil)
@@ -92,7 +92,7 @@ func (s *Socket) listen(port, backlog int) error {
 	switch {
 	case s.gone:
 		return syscall.EBADF
-	case s.kind == Datagram:
+	case s.kind == event.Datagram:
 		return syscall.EOPNOTSUPP
 	case s.phase == connected || s.phase == connecting:
 		return syscall.EINVAL
@@ -131,7 +131,7 @@ func (n *Network) connect(td *machine.Thread, s *Socket, port int) error {
 	l := n.bound[s.address(port)]
 	s.enter(td)
 	err := s.connectable(port)
-	if err == nil && s.kind == Stream && (l == nil || l == s) {
+	if err == nil && s.kind == event.Stream && (l == nil || l == s) {
 		err = syscall.ECONNREFUSED
 	}
 	if err == nil && s.port == 0 {
@@ -139,11 +139,11 @@ func (n *Network) connect(td *machine.Thread, s *Socket, port int) error {
 	}
 	if err == nil {
 		s.err = 0
-		if s.kind == Datagram {
+		if s.kind == event.Datagram {
 			s.phase, s.to = connected, port
 		}
 	}
-	if err != nil || s.kind == Datagram {
+	if err != nil || s.kind == event.Datagram {
 		td.Commit(event.Acted)
 		s.exit(td)
 		return err
@@ -180,7 +180,7 @@ func (s *Socket) connectable(port int) error {
 		return syscall.EOPNOTSUPP
 	case s.phase == connecting:
 		return syscall.EALREADY
-	case s.phase == connected && s.kind == Stream:
+	case s.phase == connected && s.kind == event.Stream:
 		return syscall.EISCONN
 	case port < 1 || port > maxPort:
 		return syscall.EADDRNOTAVAIL
@@ -215,7 +215,7 @@ func (s *Socket) take(td *machine.Thread, p *Socket) (phase, error) {
 func (s *Socket) Accept(td *machine.Thread) (*Socket, error) {
 	n := s.net
 	if n == nil {
-		if s.kind == Datagram {
+		if s.kind == event.Datagram {
 			return nil, s.orphan(td, syscall.EOPNOTSUPP)
 		}
 		return nil, s.orphan(td, nil)
@@ -238,7 +238,7 @@ func (s *Socket) accept() (*Socket, error) {
 	switch {
 	case s.gone:
 		return nil, syscall.EBADF
-	case s.kind == Datagram:
+	case s.kind == event.Datagram:
 		return nil, syscall.EOPNOTSUPP
 	case s.phase != listening:
 		return nil, syscall.EINVAL

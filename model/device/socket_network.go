@@ -30,35 +30,33 @@ type Network struct {
 // An address is where a socket is bound.
 type address struct {
 	family Family
-	kind   SocketType
+	kind   event.SockType
 	port   int
 }
 
-var networks = machine.NewStock(func(n *Network) {
-	clear(n.bound)
-	*n = Network{bound: n.bound}
-})
-
-// NewNetwork makes a network without sockets.
-func NewNetwork(td *machine.Thread, k *kqueue.Kernel) *Network {
-	n := networks.New(td)
-	n.k, n.next = k, firstFree
+// NewNetwork returns a network without sockets.
+func NewNetwork(k *kqueue.Kernel) *Network {
+	n := &Network{k: k, bound: map[address]*Socket{}, next: firstFree}
 	n.mu.Name = "network"
-	if n.bound == nil {
-		n.bound = map[address]*Socket{}
-	}
 	return n
+}
+
+// Reset makes n a network without sockets, whatever it had, on a virtual machine that
+// has been reset.
+func (n *Network) Reset() {
+	clear(n.bound)
+	n.next = firstFree
 }
 
 // NewSocket makes a socket, placed by the strategy. (socket)
 //
 // Errors: EAFNOSUPPORT if there is no such family; EPROTONOSUPPORT if it has no such
 // type: datagrams of Local are for pairs only.
-func (n *Network) NewSocket(td *machine.Thread, f Family, t SocketType) (*Socket, error) {
+func (n *Network) NewSocket(td *machine.Thread, f Family, t event.SockType) (*Socket, error) {
 	switch {
 	case f != Local && f != Inet:
 		return nil, syscall.EAFNOSUPPORT
-	case t != Stream && (t != Datagram || f == Local):
+	case t != event.Stream && (t != event.Datagram || f == Local):
 		return nil, syscall.EPROTONOSUPPORT
 	}
 	s := newSocket(td, n.k, nil, f, t)

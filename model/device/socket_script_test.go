@@ -27,7 +27,7 @@ func TestSocketScripts(t *testing.T) {
 				t.Run(sc.name, func(t *testing.T) {
 					l := newLab(t, s)
 					defer l.end()
-					sc.run(t, &modelRig{lab: l, net: device.NewNetwork(l.td, l.k), fds: map[string]uint64{}}, false)
+					sc.run(t, &modelRig{lab: l, net: device.NewNetwork(l.k), fds: map[string]uint64{}}, false)
 					if err := l.k.Audit(l.td, l.p, l.q); err != nil {
 						t.Error(err)
 					}
@@ -153,7 +153,7 @@ func name(err error) string {
 	return unix.ErrnoName(err.(syscall.Errno))
 }
 
-var hows = map[string]device.How{"r": device.ShutRead, "w": device.ShutWrite, "rw": device.ShutBoth, "?": 9}
+var hows = map[string]event.Side{"r": event.ReadSide, "w": event.WriteSide, "rw": event.BothSides, "?": 9}
 
 // A modelRig has the sockets of the model. What poll(2) would say it asks three
 // one-shot knotes for.
@@ -178,8 +178,8 @@ func (r *modelRig) port(name string) int {
 }
 
 func (r *modelRig) do(w []string) string {
-	kind := func(word string) device.SocketType {
-		return map[string]device.SocketType{"stream": device.Stream, "dgram": device.Datagram}[word]
+	kind := func(word string) event.SockType {
+		return map[string]event.SockType{"stream": event.Stream, "dgram": event.Datagram}[word]
 	}
 	switch w[1] {
 	case "pair":

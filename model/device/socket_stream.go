@@ -92,7 +92,7 @@ func (s *Socket) SendOOB(td *machine.Thread, b []byte) (n int, err error) {
 	p := s.peer
 	switch err = s.sendable(); {
 	case err != nil:
-	case s.kind != Stream || s.family != Inet:
+	case s.kind != event.Stream || s.family != Inet:
 		err = syscall.EOPNOTSUPP
 	case s.phase != connected || len(b) == 0 || p.gone || p.noRecv:
 		n, err = s.write(td, b)
@@ -123,7 +123,7 @@ func (s *Socket) RecvOOB(td *machine.Thread, b []byte) (n int, err error) {
 	switch {
 	case s.gone:
 		err = syscall.EBADF
-	case s.kind != Stream || s.family != Inet:
+	case s.kind != event.Stream || s.family != Inet:
 		err = syscall.EOPNOTSUPP
 	case !s.urgent.has:
 		err = syscall.EINVAL

@@ -17,7 +17,7 @@ type socketLab struct {
 	lfd      uint64
 }
 
-func pairLab(l *lab, t device.SocketType) *socketLab {
+func pairLab(l *lab, t event.SockType) *socketLab {
 	p := &socketLab{lab: l}
 	var err error
 	p.a, p.b, err = device.NewSocketPair(l.td, l.k, t)
@@ -27,8 +27,8 @@ func pairLab(l *lab, t device.SocketType) *socketLab {
 }
 
 func inetLab(l *lab) *socketLab {
-	p := &socketLab{lab: l, net: device.NewNetwork(l.td, l.k)}
-	p.l, p.a = p.socket(device.Stream), p.socket(device.Stream)
+	p := &socketLab{lab: l, net: device.NewNetwork(l.k)}
+	p.l, p.a = p.socket(event.Stream), p.socket(event.Stream)
 	l.must(p.l.Listen(l.td, 80, 1))
 	l.must(p.a.Connect(l.td, 80))
 	var err error
@@ -38,7 +38,7 @@ func inetLab(l *lab) *socketLab {
 	return p
 }
 
-func (p *socketLab) socket(t device.SocketType) *device.Socket {
+func (p *socketLab) socket(t event.SockType) *device.Socket {
 	p.Helper()
 	s, err := p.net.NewSocket(p.td, device.Inet, t)
 	p.must(err)
@@ -83,11 +83,11 @@ func TestSocketEvents(t *testing.T) {
 			p.expect()
 			p.write(p.b, 5, 5, nil)
 			p.expect(p.on(event.Read, 0, 0, 5))
-			p.must(p.b.Shutdown(p.td, device.ShutWrite))
+			p.must(p.b.Shutdown(p.td, event.WriteSide))
 			p.expect(p.on(event.Read, event.EOF, 0, 5))
 			p.read(p.a, 9, 5, nil)
 			p.expect(p.on(event.Read, event.EOF|event.NoData, 0, 0))
-			p.must(p.a.Shutdown(p.td, device.ShutWrite))
+			p.must(p.a.Shutdown(p.td, event.WriteSide))
 			p.expect(p.on(event.Read, hup|event.NoData, 0, 0))
 		}},
 		{"READ with EV_CLEAR: each write and each change is news", func(p *socketLab) {
@@ -97,11 +97,11 @@ func TestSocketEvents(t *testing.T) {
 			p.expect()
 			p.write(p.b, 1, 1, nil)
 			p.expect(p.on(event.Read, event.Clear, 0, 2))
-			p.must(p.b.Shutdown(p.td, device.ShutWrite))
+			p.must(p.b.Shutdown(p.td, event.WriteSide))
 			p.expect(p.on(event.Read, event.Clear|event.EOF, 0, 2))
-			p.must(p.b.Shutdown(p.td, device.ShutWrite))
+			p.must(p.b.Shutdown(p.td, event.WriteSide))
 			p.expect()
-			p.must(p.a.Shutdown(p.td, device.ShutWrite))
+			p.must(p.a.Shutdown(p.td, event.WriteSide))
 			p.expect(p.on(event.Read, event.Clear|hup, 0, 2))
 		}},
 		{"the error in fflags, until it is taken", func(p *socketLab) {
@@ -170,7 +170,7 @@ func TestSocketEvents(t *testing.T) {
 			p.write(p.a, device.SocketBuffer, device.SocketBuffer, nil)
 			p.write(p.a, 1, 0, syscall.EAGAIN)
 			p.expect()
-			p.must(p.b.Shutdown(p.td, device.ShutRead))
+			p.must(p.b.Shutdown(p.td, event.ReadSide))
 			if p.net == nil {
 				p.expect(p.on(event.Write, event.Clear|event.EOF|event.NoData, 0, 0))
 				return
@@ -182,9 +182,9 @@ func TestSocketEvents(t *testing.T) {
 			p.change(p.on(event.Except, event.Add|event.Clear, event.NoteOOB, 0), nil)
 			p.change(p.on(event.Except, event.Add, event.NoteLowat, 0), syscall.EINVAL)
 			p.write(p.b, 1, 1, nil)
-			p.must(p.b.Shutdown(p.td, device.ShutWrite))
+			p.must(p.b.Shutdown(p.td, event.WriteSide))
 			p.expect()
-			p.must(p.a.Shutdown(p.td, device.ShutWrite))
+			p.must(p.a.Shutdown(p.td, event.WriteSide))
 			p.expect(p.on(event.Except, event.Clear|hup, 0, 0))
 			p.expect()
 		}},
@@ -194,7 +194,7 @@ func TestSocketEvents(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.what, func(t *testing.T) {
-			t.Run("local", func(t *testing.T) { each(t, func(l *lab) { test.do(pairLab(l, device.Stream)) }) })
+			t.Run("local", func(t *testing.T) { each(t, func(l *lab) { test.do(pairLab(l, event.Stream)) }) })
 			t.Run("inet", func(t *testing.T) { each(t, func(l *lab) { test.do(inetLab(l)) }) })
 		})
 	}
@@ -238,7 +238,7 @@ func TestListenerEvents(t *testing.T) {
 		p.must(p.l.Listen(l.td, 80, 2))
 		p.change(on(event.Add|event.Clear, 0), nil)
 		p.expect()
-		a, b, c := p.socket(device.Stream), p.socket(device.Stream), p.socket(device.Stream)
+		a, b, c := p.socket(event.Stream), p.socket(event.Stream), p.socket(event.Stream)
 		cfd := p.open(c)
 		p.must(a.Connect(l.td, 80))
 		p.expect(on(event.Clear, 1))
@@ -266,7 +266,7 @@ func TestListenerEvents(t *testing.T) {
 
 func TestDatagramEvents(t *testing.T) {
 	each(t, func(l *lab) {
-		p := pairLab(l, device.Datagram)
+		p := pairLab(l, event.Datagram)
 		p.set(p.b, device.RcvBuf, 10)
 		p.set(p.a, device.SndBuf, 10)
 		p.change(p.on(event.Read, event.Add|event.Clear, 0, 0), nil)

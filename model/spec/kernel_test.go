@@ -30,7 +30,7 @@ func newKernel(s strategies.Entry) *kernel {
 	k := kqueue.New(m, s.New(m))
 	device.Install(k)
 	c := &kernel{p: proc.New(k), td: m.Attach("test", 0)}
-	c.c.Begin(k, c.p, 1, 1, true)
+	c.c.Begin(k, c.p, device.NewNetwork(k), 1, 1, true)
 	return c
 }
 
