@@ -22,13 +22,14 @@ type state struct {
 // A progress is how far a call is.
 type progress struct {
 	call    int
-	next    int   // the part that comes next
-	queue   int32 // of a kevent(2)
-	life    int32 // of a close: the one that ends
-	closing bool  // ... and it has closed a kqueue, and not yet emptied it
-	records int   // of the records of its changes, those that are accounted for
-	over    bool  // it has failed, and does no more
-	looked  bool  // it has found a descriptor, or not:
+	next    int       // the part that comes next
+	queue   int32     // of a kevent(2)
+	life    int32     // of a close: the one that ends
+	closing bool      // ... and it has closed a kqueue, and not yet emptied it
+	records int       // of the records of its changes, those that are accounted for
+	over    bool      // it has failed, and does no more
+	work    spec.Work // of what is done to a descriptor
+	looked  bool      // it has found what a change speaks of, or not:
 	found   spec.Life
 	errno   syscall.Errno
 	epoll   spec.Life // of an epoll_ctl: the epoll, or why there is none
@@ -126,7 +127,7 @@ func step(s state, p *part, k key, lax laxity) []state {
 	switch p.does {
 	case first:
 		var ok bool
-		if c.found, ok = s.Make(p.rec.Op.Call, int(p.rec.Result.N)); !ok {
+		if c.found, ok = s.Make(p.rec.Op, int(p.rec.Result.N)); !ok {
 			return nil
 		}
 		all[0] = s
@@ -171,7 +172,7 @@ func step(s state, p *part, k key, lax laxity) []state {
 		case event.CallPoll, event.CallSelect, event.CallEpollCtl:
 			c.found, c.errno = s.Find(p.fd)
 		default:
-			c.found, c.errno = s.Find(p.rec.Op.FD)
+			c.work = s.Begin(p.rec.Op.FD)
 		}
 	case foundEpoll:
 		c.epoll, c.missing = s.Find(p.rec.Op.FD)
@@ -184,11 +185,8 @@ func step(s state, p *part, k key, lax laxity) []state {
 			all = s.control(at, p, lax)
 			break
 		}
-		n, errno := int64(0), c.errno
-		if errno == 0 {
-			n, errno = s.Act(c.found, p.rec.Op)
-		}
-		if lax < laxities && !p.rec.Result.Equal(event.Result{N: n, Errno: errno}) {
+		s.Act(&c.work, &p.rec.Op)
+		if lax < laxities && !p.rec.Result.Equal(event.Result{N: c.work.N, Errno: c.work.Errno}) {
 			return nil
 		}
 		all[0] = s

@@ -41,11 +41,12 @@ type moment struct {
 
 // A call is how far an operation is.
 type call struct {
-	found   spec.Life // what its last Found has found
+	found   spec.Life // what the Found of a change, or the first Made, has found
 	errno   syscall.Errno
-	life    int32 // of a close: the one that ends
-	closing bool  // of a close: it has closed a kqueue
-	queue   int32 // of a kevent, or closed
+	work    spec.Work // of what is done to a descriptor
+	life    int32     // of a close: the one that ends
+	closing bool      // of a close: it has closed a kqueue
+	queue   int32     // of a kevent, or closed
 	entered bool
 	refused bool          // what it was called on is no kqueue
 	looked  bool          // found is that of the change in hand
@@ -253,7 +254,7 @@ func (r *replay) step(n int32, c *call, rec *Record, step event.Step) bool {
 	case event.Made:
 		return r.make(c, rec)
 	case event.Found:
-		c.found, c.errno = r.s.Find(rec.Op.FD)
+		c.work = r.s.Begin(rec.Op.FD)
 	case event.Acted:
 		return r.act(c, rec)
 	case event.Unlinked:
@@ -312,17 +313,14 @@ func (r *replay) make(c *call, rec *Record) (ok bool) {
 	case c.stage == 2:
 		return r.s.MakeOther(c.found, second)
 	}
-	c.found, ok = r.s.Make(rec.Op.Call, fd)
+	c.found, ok = r.s.Make(rec.Op, fd)
 	return ok
 }
 
 // act is what a device does to what has been found.
 func (r *replay) act(c *call, rec *Record) bool {
-	n, errno := int64(0), c.errno
-	if errno == 0 {
-		n, errno = r.s.Act(c.found, rec.Op)
-	}
-	return rec.Result.Pending || rec.Result.Equal(event.Result{N: n, Errno: errno})
+	r.s.Act(&c.work, &rec.Op)
+	return rec.Result.Pending || rec.Result.Equal(event.Result{N: c.work.N, Errno: c.work.Errno})
 }
 
 // returns holds the answer of a call against what its steps have come to.
@@ -339,7 +337,7 @@ func (r *replay) returns(n int32, c *call, rec *Record) bool {
 		return r.answers(c, rec)
 	case event.CallSet, event.CallRead, event.CallWrite:
 		if c.stage == 0 {
-			c.found, c.errno = r.s.Find(op.FD)
+			c.work = r.s.Begin(op.FD)
 		}
 		return c.stage == 2 || r.act(c, rec)
 	case event.CallClose, event.CallDup2:

@@ -240,11 +240,10 @@ func (v *view) allows(s state, p *part) string {
 	case enter:
 		return only(syscall.EBADF) + fmt.Sprintf(": descriptor %d is not a kqueue", op.FD)
 	case act:
-		n, errno := int64(0), c.errno
-		if errno == 0 {
-			n, errno = s.Act(c.found, op)
+		for !c.work.Done() {
+			s.Act(&c.work, &op)
 		}
-		return fmt.Sprintf("only `%v`", event.Result{N: n, Errno: errno})
+		return fmt.Sprintf("only `%v`", event.Result{N: c.work.N, Errno: c.work.Errno})
 	case change:
 		return s.answers(&c, p)
 	case took:

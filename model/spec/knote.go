@@ -59,16 +59,7 @@ func (s *State) Target(kev event.Kevent) (l Life, errno syscall.Errno) {
 	if l, errno = s.Find(int(kev.Ident)); errno != 0 {
 		return l, errno
 	}
-	k, ok := s.files[l.file].kind, false
-	switch kev.Filter {
-	case event.Read:
-		ok = k != writeEnd
-	case event.Write:
-		ok = k == probe || k == writeEnd
-	case event.Except:
-		ok = k == readEnd || k == writeEnd
-	}
-	if !ok {
+	if !s.of(l.file).knows(kev.Filter) {
 		return l, syscall.EINVAL
 	}
 	return l, 0
@@ -115,7 +106,8 @@ func (s *State) add(q int32, l Life, kev event.Kevent) syscall.Errno {
 	if kev.Filter == event.Timer {
 		kn.keep |= event.Clear
 	}
-	if errno := s.touch(&kn, kev); errno != 0 {
+	kn, errno := s.touch(kn, kev)
+	if errno != 0 {
 		return errno
 	}
 	s.knotes = append(s.knotes, kn)
@@ -134,9 +126,11 @@ func (s *State) modify(i int, kev event.Kevent) syscall.Errno {
 	add := kev.Flags&event.Add != 0
 	touch := add || kn.filter == event.User
 	if touch {
-		if errno := s.touch(kn, kev); errno != 0 {
+		touched, errno := s.touch(*kn, kev)
+		if errno != 0 {
 			return errno
 		}
+		*kn = touched
 	}
 	if add {
 		kn.udata = kev.Udata

@@ -44,47 +44,10 @@ const (
 )
 
 // mask returns all conditions that hold of a file. It changes nothing.
-func (s *State) mask(n int32) (m event.PollEvents) {
-	f := &s.files[n]
-	switch f.kind {
-	case queue, epoll:
-		for i := range s.knotes {
-			if s.knotes[i].queue == n && s.ready(i) {
-				return in
-			}
-		}
-		return 0
-	case readEnd:
-		if f.level > 0 {
-			m |= in
-		}
-		if s.files[f.peer].gone {
-			m |= event.PollHup
-		}
-		return m
-	case writeEnd:
-		if s.files[f.peer].gone {
-			return out | event.PollErr
-		}
-		if pipeSize-s.files[f.peer].level >= pipeBuf {
-			m |= out
-		}
-		return m
-	}
-	if f.level > 0 {
-		m |= in | out
-	}
-	return m
-}
+func (s *State) mask(n int32) event.PollEvents { return s.of(n).mask(s, n) }
 
 // asked returns what of a mask is told to who has asked for events.
 func asked(mask, events event.PollEvents) event.PollEvents { return mask & (events | always) }
-
-// collects reports whether file n is a kqueue or an epoll.
-func (s *State) collects(n int32) bool {
-	k := s.files[n].kind
-	return k == queue || k == epoll
-}
 
 // Sets returns those of the sets in want, each PollIn, PollOut or PollPri, that a
 // descriptor with the conditions m is in.

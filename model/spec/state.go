@@ -32,30 +32,6 @@ type slot struct {
 	reaped bool // of one that is ending: its knotes are gone, the file not yet released
 }
 
-// A kind is what a file is.
-type kind uint8
-
-const (
-	queue kind = iota
-	epoll
-	probe
-	readEnd
-	writeEnd
-)
-
-var kindNames = [...]string{queue: "kqueue", epoll: "epoll", probe: "probe", readEnd: "read end", writeEnd: "write end"}
-
-// A file has lives of descriptors, and is gone with the last. The state of a
-// pipe is that of its read end.
-type file struct {
-	kind    kind
-	gone    bool
-	refs    int32
-	peer    int32 // the other end of a pipe
-	level   int64 // of a probe; bytes in a pipe
-	starved bool  // of a pipe: a write has been refused or cut short since the last read
-}
-
 // A knote is a queue's interest in one condition. It is on the queue's ready
 // list if place is not 0, and the list is in the order of the places. What is
 // on the list need not be deliverable: it is asked again when its turn comes.
@@ -150,10 +126,9 @@ func (s State) Hash() uint64 {
 func (s State) String() string {
 	var b strings.Builder
 	for _, x := range s.slots {
-		f := &s.files[x.file]
-		fmt.Fprintf(&b, "%d: %s", x.fd, kindNames[f.kind])
-		if !s.collects(x.file) {
-			fmt.Fprintf(&b, " %d", s.pipe(f).level)
+		fmt.Fprintf(&b, "%d: %s", x.fd, s.of(x.file).name())
+		if text := s.of(x.file).details(&s, x.file); text != "" {
+			b.WriteString(" " + text)
 		}
 		if x.ending {
 			b.WriteString(" (closing)")

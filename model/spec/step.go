@@ -13,15 +13,6 @@ import (
 // expires but one that has expired when it is added.
 func (s *State) Apply(op event.Op) event.Result {
 	switch op.Call {
-	case event.CallKqueue, event.CallProbe, event.CallPipe, event.CallEpoll:
-		fd := s.lowest()
-		s.open(op.Call, fd)
-		if op.Call == event.CallPipe {
-			w := s.lowest()
-			s.link(w, s.at(fd).file+1)
-			return event.Result{N: int64(fd), N2: int64(w)}
-		}
-		return event.Result{N: int64(fd)}
 	case event.CallDup:
 		x := s.at(op.FD)
 		if x == nil {
@@ -35,13 +26,6 @@ func (s *State) Apply(op event.Op) event.Result {
 		s.Reap(life)
 		s.Release(life)
 		return event.Result{Errno: errno}
-	case event.CallSet, event.CallRead, event.CallWrite:
-		l, errno := s.Find(op.FD)
-		if errno != 0 {
-			return event.Result{Errno: errno}
-		}
-		n, errno := s.Act(l, op)
-		return event.Result{N: n, Errno: errno}
 	case event.CallKevent:
 		return s.poll(op)
 	case event.CallPoll, event.CallSelect:
@@ -51,7 +35,45 @@ func (s *State) Apply(op event.Op) event.Result {
 	case event.CallEpollWait:
 		return s.epollWait(op)
 	}
+	switch shapes[op.Call] {
+	case making:
+		fd := s.lowest()
+		l, _ := s.Make(op, fd)
+		r := event.Result{N: int64(fd)}
+		if op.Call.Makes() == 2 {
+			r.N2 = int64(s.lowest())
+			s.MakeOther(l, int(r.N2))
+		}
+		return r
+	case acting:
+		w := s.Begin(op.FD)
+		for !w.Done() {
+			s.Act(&w, &op)
+		}
+		return event.Result{N: w.N, Errno: w.Errno}
+	}
 	return event.Result{Errno: syscall.ENOSYS}
+}
+
+// A shape is what steps an operation has.
+type shape uint8
+
+const (
+	unknown shape = iota
+	making        // it makes a file of nothing, or two
+	acting        // it does something to a file that it finds
+)
+
+// shapes has those of the calls that are not said one by one. What is not in it is
+// ENOSYS.
+var shapes = [256]shape{
+	event.CallKqueue: making,
+	event.CallEpoll:  making,
+	event.CallProbe:  making,
+	event.CallPipe:   making,
+	event.CallSet:    acting,
+	event.CallRead:   acting,
+	event.CallWrite:  acting,
 }
 
 // Step returns every state in which the world may be after op has answered r in
@@ -60,18 +82,14 @@ func (s *State) Apply(op event.Op) event.Result {
 // or not; but of a kevent(2) that has room, that it has found nothing.
 func (s State) Step(op event.Op, r event.Result) []State {
 	n := s.Clone()
-	switch op.Call {
-	case event.CallKqueue, event.CallProbe, event.CallPipe, event.CallEpoll, event.CallDup:
-		if r.Errno == 0 && !r.Pending {
-			return n.made(op, r)
-		}
-	case event.CallKevent:
-		if r.Pending || n.knows(op.FD) {
-			return n.polled(op, r)
-		}
-	case event.CallPoll, event.CallSelect:
+	switch {
+	case (shapes[op.Call] == making || op.Call == event.CallDup) && r.Errno == 0 && !r.Pending:
+		return n.made(op, r)
+	case op.Call == event.CallKevent && (r.Pending || n.knows(op.FD)):
+		return n.polled(op, r)
+	case op.Call == event.CallPoll || op.Call == event.CallSelect:
 		return n.looked(op, r)
-	case event.CallEpollWait:
+	case op.Call == event.CallEpollWait:
 		return n.epollWaited(op, r)
 	}
 	got := n.Apply(op)
@@ -91,24 +109,19 @@ func (s *State) knows(fd int) bool {
 
 // made is Step for what makes descriptors, of which r has the numbers.
 func (s State) made(op event.Op, r event.Result) []State {
-	fd, w := int(r.N), int(r.N2)
-	if int64(fd) != r.N || int64(w) != r.N2 || len(r.Events) > 0 || len(r.Polled) > 0 || !s.anyNumber(fd) || op.Call != event.CallPipe && w != 0 {
+	fd, other := int(r.N), int(r.N2)
+	if int64(fd) != r.N || int64(other) != r.N2 || len(r.Events) > 0 || len(r.Polled) > 0 || op.Call.Makes() < 2 && other != 0 {
 		return nil
 	}
 	if op.Call == event.CallDup {
-		x := s.at(op.FD)
-		if x == nil {
+		if !s.Duplicate(op.FD, fd) {
 			return nil
 		}
-		s.link(fd, x.file)
 		return []State{s}
 	}
-	s.open(op.Call, fd)
-	if op.Call == event.CallPipe {
-		if !s.anyNumber(w) {
-			return nil
-		}
-		s.link(w, s.at(fd).file+1)
+	l, ok := s.Make(op, fd)
+	if !ok || op.Call.Makes() == 2 && !s.MakeOther(l, other) {
+		return nil
 	}
 	return []State{s}
 }

@@ -16,19 +16,27 @@ func (s *State) Reset(free Freedom) {
 	*s = State{free: free, slots: s.slots[:0], files: s.files[:0], knotes: s.knotes[:0], owed: s.owed[:0]}
 }
 
-// Make is the first step of what makes a file, and of a pipe that of its read
-// end: fd is a descriptor for it from now on. It returns the life, false if the
+// Make is the first step of what makes a file, or two of which it is that of the
+// first: fd is a descriptor for it from now on. It returns the life, false if the
 // number cannot be.
-func (s *State) Make(c event.Call, fd int) (Life, bool) {
+func (s *State) Make(op event.Op, fd int) (Life, bool) {
 	if !s.anyNumber(fd) {
 		return Life{}, false
 	}
-	s.open(c, fd)
-	return Life{s.lives, s.at(fd).file}, true
+	n := int32(len(s.files))
+	a, b := makers[op.Call](s, op)
+	if op.Call.Makes() == 2 {
+		a.peer, b.peer = n+1, n
+		s.files = append(s.files, a, b)
+	} else {
+		s.files = append(s.files, a)
+	}
+	s.link(fd, n)
+	return Life{s.lives, n}, true
 }
 
-// MakeOther is the second step of the making of a pipe: fd is a descriptor for
-// the write end, of which Make has returned the read end.
+// MakeOther is the second step of the making of two files: fd is a descriptor for
+// the second, of which Make has returned the first.
 func (s *State) MakeOther(l Life, fd int) bool {
 	if !s.anyNumber(fd) {
 		return false

@@ -189,11 +189,11 @@ func TestMayBeGone(t *testing.T) {
 // the second.
 func TestHalfAPipe(t *testing.T) {
 	s := spec.New(0)
-	l, ok := s.Make(event.CallPipe, 0)
+	l, ok := s.Make(parse(t, "pipe"), 0)
 	if !ok {
 		t.Fatal("no read end")
 	}
-	if _, ok := s.Make(event.CallProbe, 0); ok {
+	if _, ok := s.Make(parse(t, "probe"), 0); ok {
 		t.Error("a number that is not free")
 	}
 	if r := s.Apply(parse(t, "close 0")); r.Errno != 0 {

@@ -2,7 +2,6 @@ package spec
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/kqlab/kqlab/model/event"
@@ -34,25 +33,7 @@ func (s State) KnoteWords(q int32, ident uint64, filter event.Filter) string {
 }
 
 func (s *State) slotWords(x slot) string {
-	f := &s.files[x.file]
-	text := ""
-	switch f.kind {
-	case queue:
-		text = "a kqueue"
-	case epoll:
-		text = "an epoll"
-	case probe:
-		text = fmt.Sprintf("a probe at level %d", f.level)
-	default:
-		end, other := "reading", "writing"
-		if f.kind == writeEnd {
-			end, other = other, end
-		}
-		text = fmt.Sprintf("the %s end of a pipe with %d bytes in it", end, s.pipe(f).level)
-		if s.files[f.peer].gone {
-			text += ", whose " + other + " end is closed"
-		}
-	}
+	text := s.of(x.file).words(s, x.file)
 	switch {
 	case x.reaped:
 		return fmt.Sprintf("number %d is free, the knotes of what it was are gone; it was %s", x.fd, text)
@@ -60,16 +41,6 @@ func (s *State) slotWords(x slot) string {
 		return fmt.Sprintf("number %d is free, but the knotes of what it was are there yet; it was %s", x.fd, text)
 	}
 	return fmt.Sprintf("descriptor %d is %s", x.fd, text)
-}
-
-// queueWords names a kqueue or an epoll by a descriptor that stands for it.
-func (s *State) queueWords(q int32) string {
-	what := kindNames[s.files[q].kind]
-	i := slices.IndexFunc(s.slots, func(x slot) bool { return x.file == q && !x.ending })
-	if i < 0 {
-		return fmt.Sprintf("the %s that is closed", what)
-	}
-	return fmt.Sprintf("%s %d", what, s.slots[i].fd)
 }
 
 func (s *State) knoteWords(i int) string {

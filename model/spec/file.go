@@ -1,0 +1,172 @@
+package spec
+
+import (
+	"syscall"
+
+	"github.com/kqlab/kqlab/model/event"
+)
+
+// A file has lives of descriptors, and is gone with the last. What a field is to a
+// kind says the file of that kind.
+type file struct {
+	kind    kind
+	gone    bool
+	refs    int32
+	peer    int32 // the other end
+	level   int64 // of a probe; bytes that are to be read
+	starved bool  // a write has been refused or cut short since the last read
+}
+
+// A kind is what a file is.
+type kind uint8
+
+const (
+	queue kind = iota
+	epoll
+	probe
+	readEnd
+	writeEnd
+)
+
+// behaviours has what each kind of file does.
+var behaviours = [...]behaviour{
+	queue:    kqueues{},
+	epoll:    epolls{},
+	probe:    probes{},
+	readEnd:  readEnds{},
+	writeEnd: writeEnds{},
+}
+
+// makers has what makes a file of nothing, or two: the first, of which peer is the
+// second.
+var makers = [...]func(s *State, op event.Op) (first file, second file){
+	event.CallKqueue: func(*State, event.Op) (a, b file) { return file{kind: queue}, b },
+	event.CallEpoll:  func(*State, event.Op) (a, b file) { return file{kind: epoll}, b },
+	event.CallProbe:  func(*State, event.Op) (a, b file) { return file{kind: probe}, b },
+	event.CallPipe:   func(*State, event.Op) (a, b file) { return file{kind: readEnd}, file{kind: writeEnd} },
+}
+
+// A behaviour is what the files of one kind do. All values are passed, and none
+// pointed to, but the state: who is asked changes nothing.
+type behaviour interface {
+	// knows reports whether filter f can watch file n.
+	knows(f event.Filter) bool
+
+	// touch gives a knote the low-water mark, or whatever else of its own, that a
+	// change with EV_ADD asks for.
+	touch(kn knote, kev event.Kevent) (knote, syscall.Errno)
+
+	// ask reports whether the condition of a knote holds, and completes the event
+	// that reports it.
+	ask(s *State, kn *knote, e event.Kevent) (bool, event.Kevent)
+
+	// mask returns all conditions of poll(2) that hold of file n. It changes nothing.
+	mask(s *State, n int32) event.PollEvents
+
+	// news reports whether a post with a hint tells a knote anything. A hint of 0
+	// tells all.
+	news(s *State, kn *knote, hint int64) bool
+
+	// act takes the next step of an operation on file n.
+	act(s *State, n int32, w *Work, op *event.Op)
+
+	// released is told that file n is gone.
+	released(s *State, n int32)
+
+	// name and details are for people who know the specification, words for others.
+	name() string
+	details(s *State, n int32) string
+	words(s *State, n int32) string
+}
+
+func (s *State) of(n int32) behaviour { return behaviours[s.files[n].kind] }
+
+// plain is what files do of which nothing else is said.
+type plain struct{}
+
+func (plain) touch(kn knote, _ event.Kevent) (knote, syscall.Errno) { return kn, 0 }
+
+func (plain) news(*State, *knote, int64) bool { return true }
+
+func (plain) released(*State, int32) {}
+
+func (plain) details(*State, int32) string { return "" }
+
+// act: what no file of the kind does. Of the calls that are for one sort of file
+// each has its errno.
+func (plain) act(_ *State, _ int32, w *Work, op *event.Op) {
+	switch op.Call {
+	case event.CallListen, event.CallConnect, event.CallAccept, event.CallSend, event.CallRecv, event.CallShutdown, event.CallSockErr:
+		w.fails(syscall.ENOTSOCK)
+	case event.CallTermios:
+		w.fails(syscall.ENOTTY)
+	default:
+		w.fails(syscall.EINVAL)
+	}
+}
+
+// lowat gives a knote the mark of NOTE_LOWAT, which is normal if it has none, and
+// not more than most.
+func lowat(kn knote, kev event.Kevent, normal, most int64) (knote, syscall.Errno) {
+	switch {
+	case kev.Fflags == 0:
+		kn.mark = normal
+	case kev.Fflags != event.NoteLowat || kev.Data < 0:
+		return kn, syscall.EINVAL
+	default:
+		kn.mark = min(max(kev.Data, 1), most)
+	}
+	return kn, 0
+}
+
+// except gives a knote of EVFILT_EXCEPT what it asks for.
+func except(kn knote, kev event.Kevent) (knote, syscall.Errno) {
+	if kev.Fflags&^event.NoteOOB != 0 {
+		return kn, syscall.EINVAL
+	}
+	return kn, 0
+}
+
+// A Work is an operation on a descriptor under way: what it has found, how far it
+// is, and what has come of it. Zero it has found nothing.
+type Work struct {
+	Life
+	N     int64
+	Errno syscall.Errno
+	done  bool
+}
+
+// Done reports whether there is no step left.
+func (w *Work) Done() bool { return w.done }
+
+func (w *Work) fails(errno syscall.Errno) { w.Errno, w.done = errno, true }
+
+func (w *Work) ends(n int64) { w.N, w.done = n, true }
+
+// Begin is the first step of an operation on a descriptor: it finds its file, or
+// has come to an end with EBADF.
+func (s *State) Begin(fd int) (w Work) {
+	w.Life, w.Errno = s.Find(fd)
+	w.done = w.Errno != 0
+	return w
+}
+
+// Act takes the next step of an operation, none if there is none left. What has
+// been released is EBADF.
+func (s *State) Act(w *Work, op *event.Op) {
+	if !w.done {
+		s.of(w.file).act(s, w.file, w, op)
+	}
+}
+
+// post asks the knotes of a file, by all filters or but one, to which a hint is
+// news, and fires those that say yes.
+func (s *State) post(n int32, filter event.Filter, hint int64) {
+	b := s.of(n)
+	for i := range s.knotes {
+		if kn := &s.knotes[i]; kn.file == n && (filter == 0 || filter == kn.filter) && b.news(s, kn, hint) {
+			s.tell(i)
+		}
+	}
+	s.visit()
+}
