@@ -29,6 +29,7 @@ const notification = "notification rule"
 var doors = map[string]string{
 	"(*model/machine.Thread).Wakeup":    "wakes a wait channel",
 	"(*model/machine.Thread).WakeupOne": "wakes a wait channel",
+	"(*model/machine.Thread).Unsleep":   "wakes a thread",
 	"model/kqueue.Activate":             "activates a knote past its source",
 	"(*model/kqueue.Knote).Receive":     "activates a knote past its source",
 	"(*model/kqueue.Knote).Mail":        "gives the message that activates a knote",
@@ -38,10 +39,13 @@ var doors = map[string]string{
 // inside are the functions of machine that may refer to a door there, to wake,
 // which both come by, or to what that does on a virtual machine.
 var inside = map[string]string{
-	"(*Thread).Wakeup":    "a door",
-	"(*Thread).WakeupOne": "a door",
-	"(*Thread).wake":      "where they end",
-	"(*Callout).fire":     "who waits for a callout to have ended: a drain, not an event",
+	"(*Thread).Wakeup":      "a door",
+	"(*Thread).WakeupOne":   "a door",
+	"(*Thread).Unsleep":     "a door",
+	"(*Thread).wake":        "where the first two end",
+	"(*WaitChan).unsleep":   "where the third ends",
+	"(*Thread).setRunnable": "where all end",
+	"(*Callout).fire":       "who waits for a callout to have ended: a drain, not an event",
 }
 
 // allowed are the places that may wake, or have a wait channel, each with the
@@ -66,6 +70,7 @@ var allowed = map[string]string{
 	"model/device door.more":           "a test waits for threads to stand there",
 	"model/device naps":                "a probe's filter that lets go of its domain; nobody wakes it",
 	"model/device Probe.nap":           "a probe's filter that lets go of its domain; nobody wakes it",
+	"model/proc (*Lwp).flag":           "a signal ends the wait, and is no event",
 	"model/host (*File).poll":          "asks Linux, on behalf of a filter",
 	"model/host (*watchedSignal).post": "a goroutine has ended, which the host's close waits for; what it tells of signals goes through Post",
 	"model/host (*signals).close":      "ends the goroutines that take signals from Go's runtime",
@@ -238,8 +243,9 @@ func short(obj types.Object) string {
 func (w *watch) machine() {
 	w.uses(func(id *ast.Ident, obj types.Object, place string) {
 		switch short(obj) {
-		case "(*model/machine.Thread).wake", "(*model/machine.virtual).unpark":
-		case "(*model/machine.Thread).Wakeup", "(*model/machine.Thread).WakeupOne":
+		case "(*model/machine.Thread).wake", "(*model/machine.Thread).setRunnable", "(*model/machine.virtual).unpark":
+		case "(*model/machine.WaitChan).unsleep":
+		case "(*model/machine.Thread).Wakeup", "(*model/machine.Thread).WakeupOne", "(*model/machine.Thread).Unsleep":
 		default:
 			return
 		}

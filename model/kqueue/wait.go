@@ -27,7 +27,8 @@ const Forever = machine.Forever
 // It may block. Any number of threads may be in Kevent on the same queue.
 //
 // Errors: EBADF if the queue is nil or closed, also while waiting; EINVAL if
-// the timeout is negative; else the errno of a change without room.
+// the timeout is negative; EINTR if it would wait, or does, and a signal has come that
+// td catches, see [machine.Thread.Catch]; else the errno of a change without room.
 func (q *Queue) Kevent(td *machine.Thread, changes, events []event.Kevent, timeout time.Duration) (int, error) {
 	if q == nil || q.closed.Load(td) != 0 {
 		return 0, errEBADF
@@ -120,9 +121,15 @@ func (q *Queue) wait(td *machine.Thread, events []event.Kevent, timeout time.Dur
 		}
 		q.asleep++
 		td.Interlock(&q.waiters)
-		err := q.place.Sleep(td, until)
+		if td.Signaled() {
+			td.Uninterlock()
+			q.asleep--
+			err = syscall.EINTR
+			break
+		}
+		late := q.place.Sleep(td, until)
 		q.asleep--
-		if err != nil {
+		if late != nil {
 			// Not a reason to leave yet: something may have come since.
 			expired = true
 			if q.n > 0 {

@@ -26,8 +26,14 @@ func (td *Thread) Interlock(wc *WaitChan) {
 	}
 	td.Uninterlock()
 	td.armed = true
-	if td.wchan.Load() != wc { // most threads sleep where they slept before
-		td.wchan.Store(wc)
+	if was := td.wchan.Load(); was != wc { // most threads sleep where they slept before
+		if was == nil || td.vm != nil {
+			td.wchan.Store(wc)
+		} else { // while it is held nobody can take td to be queued there: see unsleep
+			was.mu.Lock()
+			td.wchan.Store(wc)
+			was.mu.Unlock()
+		}
 	}
 	wc.mu.Lock()
 	td.queued = true
@@ -235,16 +241,21 @@ func (td *Thread) wake(wc *WaitChan, most int) {
 	for t := first; n > 0; n-- {
 		next := t.next
 		t.next, t.prev = nil, nil
-		td.m.count(awake)
-		td.Stats.Wakeups++
-		if td.vm != nil {
-			td.vm.unpark(td, t)
-		} else {
-			t.sema <- struct{}{}
-			if s := t.idling.Load(); s != nil && t != td { // td itself: in its own handler
-				s.src.Kick()
-			}
-		}
+		td.setRunnable(t)
 		t = next
+	}
+}
+
+// setRunnable lets t run, which has been taken off the wait channel that it was on.
+func (td *Thread) setRunnable(t *Thread) {
+	td.m.count(awake)
+	td.Stats.Wakeups++
+	if td.vm != nil {
+		td.vm.unpark(td, t)
+		return
+	}
+	t.sema <- struct{}{}
+	if s := t.idling.Load(); s != nil && t != td { // td itself: in its own handler
+		s.src.Kick()
 	}
 }

@@ -19,6 +19,10 @@ type Thread struct {
 	// in no domain. It belongs to that kernel, as Scratch does.
 	Debt int
 
+	// Lwp belongs to the process that runs on the machine: what it knows of the
+	// thread, nil if nothing.
+	Lwp any
+
 	// NoSleep forbids Sleep, as in an interrupt or a callout.
 	NoSleep bool
 
@@ -39,10 +43,12 @@ type Thread struct {
 	held  [8]*Token // tokens held, with repetitions, oldest first
 	nheld int
 
+	signaled *Uint32 // see Catch
+
 	wait   cpuWaiter // while it waits for a CPU
 	sema   chan struct{}
 	armed  bool                     // has interlocked wchan and not slept since
-	wchan  atomic.Pointer[WaitChan] // the last interlocked; written by td alone, Run reads it
+	wchan  atomic.Pointer[WaitChan] // the last interlocked; written by td alone, with the mu of the one before
 	queued bool                     // guarded by wchan.mu
 	next   *Thread                  // guarded by wchan.mu
 	prev   *Thread                  // guarded by wchan.mu

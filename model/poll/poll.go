@@ -31,22 +31,31 @@ type link struct{ next, prev int32 }
 // if the Poller is closed; ELOOP if a kqueue in fds is at the end of a chain of as
 // many as there may be.
 func (p *Poller) Poll(td *machine.Thread, fds []event.PollFD, timeout time.Duration) (int, error) {
-	p.begin(td)
-	defer p.end()
+	if timeout < 0 {
+		timeout = machine.Forever
+	}
+	return p.PPoll(td, fds, &timeout, nil)
+}
+
+// PPoll is Poll, but that a nil timeout is as long as it takes, a negative one EINVAL,
+// and that the thread's mask of signals is mask, if that is not nil, from before it
+// waits until it has: see [proc.Process.Waiting]. A thread that has not joined the
+// process has no mask, and mask is ignored. (ppoll(2))
+func (p *Poller) PPoll(td *machine.Thread, fds []event.PollFD, timeout *time.Duration, mask *proc.Sigset) (int, error) {
 	if len(fds) > p.proc.Limit() {
 		return 0, syscall.EINVAL
 	}
-	until := machine.Forever
-	if timeout == 0 {
-		until = 0
-	} else if timeout > 0 {
-		until = deadline(td, timeout)
+	until, err := deadline(td, timeout)
+	if err != nil {
+		return 0, err
 	}
-	return p.poll(td, fds, until)
+	return p.proc.Waiting(td, mask, func() (int, error) { return p.poll(td, fds, until) })
 }
 
 // poll is Poll until an instant; 0 is not to wait.
 func (p *Poller) poll(td *machine.Thread, fds []event.PollFD, until time.Duration) (int, error) {
+	p.begin(td)
+	defer p.end()
 	p.turn(polls)
 	age := p.proc.Age(td)
 	p.compare(fds)
@@ -68,16 +77,21 @@ func (p *Poller) poll(td *machine.Thread, fds []event.PollFD, until time.Duratio
 	return n, err
 }
 
-// deadline turns a timeout above 0 into an instant.
-func deadline(td *machine.Thread, timeout time.Duration) time.Duration {
-	if timeout == machine.Forever {
-		return timeout
+// deadline turns a timeout into an instant; 0 is not to wait. Error: EINVAL.
+func deadline(td *machine.Thread, timeout *time.Duration) (time.Duration, error) {
+	switch {
+	case timeout == nil || *timeout == machine.Forever:
+		return machine.Forever, nil
+	case *timeout < 0:
+		return 0, syscall.EINVAL
+	case *timeout == 0:
+		return 0, nil
 	}
 	now := td.Now()
-	if timeout > machine.Forever-now {
-		return machine.Forever
+	if *timeout > machine.Forever-now {
+		return machine.Forever, nil
 	}
-	return now + timeout
+	return now + *timeout, nil
 }
 
 // turn makes the slots those of another family of calls: none is linked then.

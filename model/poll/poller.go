@@ -147,7 +147,10 @@ func (p *descs) Desc(_ *machine.Thread, fd uint64) (*kqueue.Desc, error) {
 	return nil, syscall.EBADF
 }
 
-// begin and end are around a call.
+// begin and end are around a call. The race detector must not look: it would report
+// these words before all that they protect.
+//
+//go:norace
 func (p *Poller) begin(td *machine.Thread) {
 	if !td.Virtual() {
 		return
@@ -158,6 +161,7 @@ func (p *Poller) begin(td *machine.Thread) {
 	p.user = td
 }
 
+//go:norace
 func (p *Poller) end() { p.user = nil }
 
 // slot returns the slot of a number that is not negative.
@@ -368,8 +372,13 @@ func (p *Poller) wait(td *machine.Thread, n int, until time.Duration) (int, erro
 				return 0, err
 			}
 		}
-		if n > 0 || got == 0 {
+		switch {
+		case n > 0:
 			return n, nil
+		case got == 0 && td.Signaled():
+			return 0, syscall.EINTR // though its time is over: it may not have waited at all
+		case got == 0:
+			return 0, nil
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/kqlab/kqlab/model/event"
 	"github.com/kqlab/kqlab/model/machine"
+	"github.com/kqlab/kqlab/model/proc"
 )
 
 // What a number is asked for in each of the three sets, which come in the order of
@@ -41,37 +42,44 @@ func asked(in uint8) (asks event.PollEvents) {
 // negative; EBADF if a number in the sets is no open descriptor, or the Poller is
 // closed; EINTR if a signal was caught; ELOOP as of [Poller.Poll].
 func (p *Poller) Select(td *machine.Thread, nfds int, read, write, except *FDSet, timeout *time.Duration) (int, error) {
-	p.begin(td)
-	defer p.end()
-	until := machine.Forever
-	if timeout != nil {
-		switch {
-		case *timeout < 0:
-			return 0, syscall.EINVAL
-		case *timeout == 0:
-			until = 0
-		default:
-			until = deadline(td, *timeout)
-		}
+	until, err := deadline(td, timeout)
+	if err != nil {
+		return 0, err
 	}
-	if nfds < 0 {
-		return 0, syscall.EINVAL
-	}
-	n, err := p.selec(td, nfds, [3]*FDSet{read, write, except}, until)
-	if timeout != nil && until != 0 && until != machine.Forever {
+	n, err := p.selectUntil(td, nfds, [3]*FDSet{read, write, except}, until, nil)
+	if until != 0 && until != machine.Forever {
 		*timeout = max(0, until-td.Now())
 	}
 	return n, err
 }
 
-// selec is Select until an instant; 0 is not to wait.
-func (p *Poller) selec(td *machine.Thread, nfds int, sets [3]*FDSet, until time.Duration) (int, error) {
-	if beyond(nfds, p.proc.Limit(), &sets) {
+// PSelect is Select, but that it does not change the timeout, and that the thread's
+// mask of signals is mask while it waits, as [Poller.PPoll] has it. (pselect(2))
+func (p *Poller) PSelect(td *machine.Thread, nfds int, read, write, except *FDSet, timeout *time.Duration, mask *proc.Sigset) (int, error) {
+	until, err := deadline(td, timeout)
+	if err != nil {
+		return 0, err
+	}
+	return p.selectUntil(td, nfds, [3]*FDSet{read, write, except}, until, mask)
+}
+
+func (p *Poller) selectUntil(td *machine.Thread, nfds int, sets [3]*FDSet, until time.Duration, mask *proc.Sigset) (int, error) {
+	if nfds < 0 {
+		return 0, syscall.EINVAL
+	}
+	return p.proc.Waiting(td, mask, func() (int, error) { return p.choose(td, nfds, &sets, until) })
+}
+
+// choose is Select until an instant; 0 is not to wait.
+func (p *Poller) choose(td *machine.Thread, nfds int, sets *[3]*FDSet, until time.Duration) (int, error) {
+	p.begin(td)
+	defer p.end()
+	if beyond(nfds, p.proc.Limit(), sets) {
 		return 0, syscall.EBADF
 	}
 	p.turn(selects)
 	age := p.proc.Age(td)
-	p.compareSets(nfds, &sets)
+	p.compareSets(nfds, sets)
 	p.aged(age)
 	if err := p.settle(td, age); err != nil {
 		return 0, err

@@ -34,6 +34,8 @@ type Process struct {
 	slots []slot // guarded by mu
 	free  int    // guarded by mu: no number below it is free
 	age   Age    // guarded by mu
+
+	sig signals
 }
 
 // An Age counts what has been done to a table of descriptors. While two ages are
@@ -71,6 +73,7 @@ var opens = machine.NewStock[open](nil)
 func New(k *kqueue.Kernel) *Process {
 	p := &Process{k: k, limit: MaxOpen}
 	p.mu.Name = "descriptor table"
+	p.sig.mu.Name = "signals"
 	return p
 }
 
@@ -79,6 +82,7 @@ func New(k *kqueue.Kernel) *Process {
 func (p *Process) Reset() {
 	clear(p.slots)
 	p.slots, p.free, p.age = p.slots[:0], 0, Age{}
+	p.sig.reset()
 }
 
 // Limit returns how many descriptors the process can have: numbers are below it.
@@ -130,6 +134,9 @@ func (p *Process) Kqueue(td *machine.Thread) (fd int, err error) {
 // If the last descriptor of the kqueue is closed meanwhile the call returns
 // EBADF too, sleeping or not (decision 10). If only kq is closed, and the
 // kqueue has another descriptor, the call goes on.
+//
+// Error: EINTR if the thread has joined, see Join, and has caught a signal instead of
+// waiting any longer. The changes are made then.
 func (p *Process) Kevent(td *machine.Thread, kq int, changes, events []event.Kevent, timeout time.Duration) (int, error) {
 	f, err := p.File(td, kq)
 	if err != nil {
@@ -139,7 +146,10 @@ func (p *Process) Kevent(td *machine.Thread, kq int, changes, events []event.Kev
 	if !ok {
 		return 0, syscall.EBADF
 	}
-	return q.Kevent(td, changes, events, timeout)
+	if td.Lwp == nil {
+		return q.Kevent(td, changes, events, timeout)
+	}
+	return p.kevent(td, q, changes, events, timeout)
 }
 
 // File returns the file that fd stands for, or EBADF. The file may be released
