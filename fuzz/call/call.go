@@ -20,7 +20,7 @@ type Caller struct {
 	p     *proc.Process
 	net   *device.Network
 	rng   rand.PCG // of what an operation leaves open
-	bytes []byte   // scratch of reads
+	bytes []byte   // scratch of reads and writes
 
 	// Of the results so far.
 	events []event.Kevent

@@ -40,11 +40,27 @@ func TestEveryCall(t *testing.T) {
 	}
 }
 
+// A said is an operation and what it is to answer.
+type said struct{ op, want string }
+
+func say(t *testing.T, steps []said) {
+	t.Helper()
+	c, td := newCaller(t)
+	for _, step := range steps {
+		op, err := event.ParseOp(step.op)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Do(td, &op); got.String() != step.want {
+			t.Errorf("%s: %v, want %s", step.op, got, step.want)
+		}
+	}
+}
+
 // Bytes are read and written by the same calls whatever holds them, and refused by
 // what holds none.
 func TestReadWrite(t *testing.T) {
-	c, td := newCaller(t)
-	for _, step := range []struct{ op, want string }{
+	say(t, []said{
 		{"pipe", "0 1"},
 		{"kqueue", "2"},
 		{"probe", "3"},
@@ -56,15 +72,63 @@ func TestReadWrite(t *testing.T) {
 		{"set 1 3", "EINVAL"},
 		{"set 3 3", "ok"},
 		{"kevent 2 room=4: READ 0 ADD; READ 3 ADD", "events READ 0 data=2; READ 3 data=3"},
-	} {
-		op, err := event.ParseOp(step.op)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := c.Do(td, &op); got.String() != step.want {
-			t.Errorf("%s: %v, want %s", step.op, got, step.want)
-		}
-	}
+	})
+}
+
+// A fifo is opened by its descriptors, to read, to write or both.
+func TestFifo(t *testing.T) {
+	say(t, []said{
+		{"fifo", "ok"},
+		{"reopen 0 read", "1"},
+		{"reopen 1 write", "2"},
+		{"close 0", "ok"},
+		{"write 2 5", "5"},
+		{"write 1 5", "EBADF"},
+		{"close 2", "ok"},
+		{"kqueue", "ok"},
+		{"kevent 0 room=4: READ 1 ADD", "events READ 1 HUP|EOF data=5"},
+		{"reopen 1 write", "2"},
+		{"kevent 0 room=4", "events READ 1 data=5"},
+		{"close 1", "ok"},
+		{"reopen 2 write", "ENXIO"},
+		{"reopen 2 both", "1"},
+		{"reopen 0 both", "EINVAL"},
+		{"reopen 7 both", "EBADF"},
+	})
+}
+
+// What is written to a terminal has its keys, and the slave can be opened again.
+func TestPty(t *testing.T) {
+	say(t, []said{
+		{"pty", "0 1"},
+		{"kqueue", "2"},
+		{"write 0 3", "3"},
+		{"read 1 10", "EAGAIN"},
+		{"write 0 2 erase", "2"},
+		{"write 0 2 nl", "2"},
+		{"kevent 2 room=4: READ 1 ADD; READ 0 ADD", "events READ 1 data=5; READ 0 data=9"},
+		{"read 1 10", "5"},
+		{"write 0 1 eof", "1"},
+		{"read 1 10", "ok"},
+		{"write 0 2", "2"},
+		{"write 0 1 kill", "1"},
+		{"termios 1 raw", "ok"},
+		{"read 1 10", "EAGAIN"},
+		{"write 0 1 kill", "1"},
+		{"read 1 10", "1"},
+		{"termios 0 canon|echo", "ok"},
+		{"reopen 1 both", "3"},
+		{"close 1", "ok"},
+		{"close 3", "ok"},
+		{"termios 0 raw", "EAGAIN"},
+		{"write 0 1", "EIO"},
+		{"reopen 0 both", "1"},
+		{"close 0", "ok"},
+		{"read 1 1", "ok"},
+		{"reopen 1 both", "EIO"},
+		{"termios 2 raw", "ENOTTY"},
+		{"termios 9 raw", "EBADF"},
+	})
 }
 
 // A connection through the network that all callers share.

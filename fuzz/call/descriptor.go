@@ -51,10 +51,16 @@ func (c *Caller) write(td *machine.Thread, op *event.Op) event.Result {
 	if !ok {
 		return fails(syscall.EINVAL)
 	}
-	return number(w.Write(td, zeros[:op.N]))
+	b := zeros[:op.N]
+	if op.Key != event.NoKey && op.N > 0 {
+		b = c.room(op.N)
+		clear(b)
+		b[op.N-1] = op.Key.Byte()
+	}
+	return number(w.Write(td, b))
 }
 
-// room returns memory for n bytes that are read.
+// room returns memory for n bytes.
 func (c *Caller) room(n int64) []byte {
 	if int(n) > len(c.bytes) {
 		c.bytes = make([]byte, n)
@@ -62,5 +68,6 @@ func (c *Caller) room(n int64) []byte {
 	return c.bytes[:n]
 }
 
-// zeros are what is written. Nobody looks at what a file holds.
+// zeros are what is written, but for keys. Only terminals look at what they are given,
+// and to them a zero is nothing special.
 var zeros [script.MaxBytes]byte

@@ -12,7 +12,7 @@ const (
 	CallProbe                      // make a probe, at level 0: its descriptor
 	CallSet                        // make the level of probe FD N
 	CallRead                       // take up to N bytes from FD, without blocking: how many
-	CallWrite                      // put up to N bytes into FD, without blocking: how many
+	CallWrite                      // put up to N bytes into FD, the last of them Key, without blocking: how many
 	CallDup                        // make another descriptor for the file of FD: its number
 	CallDup2                       // make To a descriptor for the file of FD
 	CallClose                      // end FD
@@ -46,7 +46,7 @@ var grammar = [calls]syntax{
 	CallProbe:      {name: "probe", makes: 1, opts: []opt{manner}},
 	CallSet:        {name: "set", args: []arg{fd, level}},
 	CallRead:       {name: "read", args: []arg{fd, count}},
-	CallWrite:      {name: "write", args: []arg{fd, count}},
+	CallWrite:      {name: "write", args: []arg{fd, count}, opts: []opt{key}},
 	CallDup:        {name: "dup", makes: 1, args: []arg{fd}},
 	CallDup2:       {name: "dup2", args: []arg{fd, newFD}},
 	CallClose:      {name: "close", args: []arg{fd}},

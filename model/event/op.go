@@ -15,6 +15,7 @@ type Op struct {
 	Manner  Manner     // CallProbe
 	Wait    Wait       // CallKevent, CallPoll, CallSelect, CallEpollWait
 	OOB     bool       // CallSend, CallRecv
+	Key     Key        // CallWrite: the last byte
 	Modes   Termios    // CallTermios
 	Events  PollEvents // CallEpollCtl
 	FD      int        // the descriptor called upon
@@ -30,7 +31,7 @@ type Op struct {
 // Equal reports whether op and o are the same operation.
 func (op Op) Equal(o Op) bool {
 	return op.Call == o.Call && op.Sock == o.Sock && op.Side == o.Side && op.Ctl == o.Ctl && op.Manner == o.Manner && op.Wait == o.Wait &&
-		op.OOB == o.OOB && op.Modes == o.Modes && op.Events == o.Events && op.FD == o.FD && op.To == o.To && op.N == o.N &&
+		op.OOB == o.OOB && op.Key == o.Key && op.Modes == o.Modes && op.Events == o.Events && op.FD == o.FD && op.To == o.To && op.N == o.N &&
 		op.Backlog == o.Backlog && op.Room == o.Room && op.Udata == o.Udata &&
 		slices.Equal(op.Changes, o.Changes) && slices.Equal(op.FDs, o.FDs)
 }

@@ -23,7 +23,7 @@ func TestOpString(t *testing.T) {
 		"kqueue", "pipe", "probe", "probe blocks", "probe unsafe", "probe blocks|unsafe", "set 5 -12", "read 3 100", "write 4 0", "dup -3", "dup2 3 7", "close 3", "kevent 0",
 		"kevent 0: READ 1 DELETE", "kevent 7 room=8 wait=finite", "socketpair stream", "socketpair dgram", "socket dgram", "listen 3 7 1", "listen 3 -1 -2",
 		"connect 3 7", "accept 3", "send 3 100", "send 3 100 oob", "recv 3 1 oob", "shutdown 3 read", "shutdown 3 write", "shutdown 3 both", "sockerr 3",
-		"fifo", "reopen 3 write", "pty", "termios 3 raw", "termios 3 canon|echo", "termios 3 canon|0x100", "poll", "poll wait=forever: 3 IN|OUT; -1 0; 4 PRI revents=IN",
+		"fifo", "reopen 3 write", "pty", "termios 3 raw", "termios 3 canon|echo", "termios 3 canon|0x100", "write 3 5 nl", "write 3 1 eof", "write 3 2 erase", "write 3 0 kill", "poll", "poll wait=forever: 3 IN|OUT; -1 0; 4 PRI revents=IN",
 		"select 0", "select -5 wait=finite", "select 5 wait=forever: 3 r; 4 rwe; 4 we", "epoll", "epoll_ctl 0 add 3 IN|ET udata=7", "epoll_ctl 0 del 3 0",
 		"epoll_ctl 0 mod -3 EXCLUSIVE|0x8000", "epoll_wait 0 room=8 wait=forever", "epoll_wait 0", "kevent 7 wait=forever: USER 2 fflags=TRIGGER; TIMER 1 ADD data=5",
 	} {
@@ -82,6 +82,8 @@ func TestParseOpErrors(t *testing.T) {
 		{"send 3 1 urgent", `"urgent"`, "oob"},
 		{"send 3 1 oob oob", `"oob"`, "the end"},
 		{"shutdown 3 all", `"all"`, "read, write, both"},
+		{"write 3 5 return", `"return"`, "nl, eof"},
+		{"write 3 5 nl nl", `"nl"`, "the end of write"},
 		{"termios 3 cooked", `"cooked"`, "canon"},
 		{"poll 3", `"3"`, "wait=, or a colon before the entries"},
 		{"poll: 3", `"3"`, "a descriptor and conditions"},
@@ -170,7 +172,7 @@ func TestCalls(t *testing.T) {
 func TestOpEqual(t *testing.T) {
 	ops := map[string]event.Op{}
 	for _, s := range []string{
-		"send 3 1", "send 3 1 oob", "send 3 2", "send 4 1", "recv 3 1", "socket stream", "socket dgram", "shutdown 3 read", "shutdown 3 write", "termios 3 raw", "termios 3 canon",
+		"send 3 1", "send 3 1 oob", "send 3 2", "send 4 1", "recv 3 1", "socket stream", "socket dgram", "shutdown 3 read", "shutdown 3 write", "termios 3 raw", "termios 3 canon", "write 3 1 nl", "write 3 1 eof", "write 3 1",
 		"listen 3 7 1", "listen 3 7 2", "poll: 3 IN", "poll: 3 OUT", "poll wait=finite: 3 IN", "select 5: 3 r", "select 5: 3 w", "select 6: 3 r",
 		"epoll_ctl 0 add 3 IN", "epoll_ctl 0 mod 3 IN", "epoll_ctl 0 add 4 IN", "epoll_ctl 0 add 3 OUT", "epoll_ctl 0 add 3 IN udata=1", "epoll_wait 0 room=1", "epoll_wait 0 room=2",
 	} {

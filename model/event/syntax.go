@@ -108,6 +108,7 @@ var (
 	nfds       = number("count of descriptors", 32, math.MinInt32, func(op *Op) *int64 { return &op.N })
 	sockType   = name("socket type", sockTypeNames, func(op *Op) *SockType { return &op.Sock })
 	side       = name("side", sideNames, func(op *Op) *Side { return &op.Side })
+	keyName    = name("key", keyNames, func(op *Op) *Key { return &op.Key })
 	epollOp    = name("epoll operation", epollOpNames, func(op *Op) *EpollOp { return &op.Ctl })
 	modes      = bits("mode", termiosWords, func(op *Op) *Termios { return &op.Modes })
 	conditions = bits("condition", pollWords, func(op *Op) *PollEvents { return &op.Events })
@@ -152,6 +153,15 @@ var (
 				return ""
 			}
 			return op.Manner.String()
+		},
+	}}
+	key = opt{"", arg{"key",
+		keyName.read,
+		func(op *Op) string {
+			if op.Key == NoKey {
+				return ""
+			}
+			return op.Key.String()
 		},
 	}}
 	urgent = opt{"", arg{"flag",
@@ -259,6 +269,7 @@ func selectedText(p PollFD) string {
 //	set 5 12
 //	read 3 100
 //	write 4 100
+//	write 4 6 nl
 //	dup 3
 //	dup2 3 7
 //	close 3
@@ -282,7 +293,8 @@ func selectedText(p PollFD) string {
 //	epoll_ctl 0 add 3 IN|ET udata=7
 //	epoll_wait 0 room=8 wait=forever
 //
-// Room is 0 and wait is zero unless they are given; the entries of a list are
+// Behind a write may stand what the last byte is to a terminal, one of nl, eof, erase
+// and kill. Room is 0 and wait is zero unless they are given; the entries of a list are
 // separated by semicolons. The filter of a probe that blocks sleeps for a moment
 // in each call; one that is unsafe is not MP-safe. Behind listen stand the port and
 // how many connections may wait, behind connect the port. Of select the first

@@ -84,6 +84,34 @@ var termiosWords = []word{{"raw", ^uint32(0), 0}, flag("canon", uint32(Canonical
 // an [Op].
 func (m Termios) String() string { return join(uint32(m), termiosWords) }
 
+// A Key is what the last of the bytes is that a call writes, as far as it makes a
+// difference to a terminal.
+type Key uint8
+
+// The keys. All bytes but the last are no key, and mean nothing.
+const (
+	NoKey    Key = iota
+	KeyNL        // ends a line
+	KeyEOF       // ends one and is not part of it (^D)
+	KeyErase     // takes back the byte before it
+	KeyKill      // takes back all that is no line yet (^U)
+)
+
+var keyNames = []string{KeyNL: "nl", KeyEOF: "eof", KeyErase: "erase", KeyKill: "kill"}
+
+// String returns the name of the key as it is in the text of an [Op].
+func (k Key) String() string { return nameOf(k, "key", keyNames) }
+
+// Byte returns the character that the key is; 0 is none.
+func (k Key) Byte() byte {
+	if int(k) < len(keyBytes) {
+		return keyBytes[k]
+	}
+	return 0
+}
+
+var keyBytes = [...]byte{KeyNL: '\n', KeyEOF: 'D' & 0x1f, KeyErase: 0x7f, KeyKill: 'U' & 0x1f}
+
 // An EpollOp is what epoll_ctl(2) does to an item, with the values of Linux.
 type EpollOp uint8
 
