@@ -327,3 +327,14 @@ var fifoHungUp = &kqueue.Filter{
 		return false
 	},
 }
+
+// PollClass is that of a pipe's end, unless the open is both ends.
+func (e *Fifo) PollClass() event.PollClass {
+	switch e.mode {
+	case ToRead:
+		return event.PollReadEnd
+	case ToWrite:
+		return event.PollWriteEnd
+	}
+	return event.PollPlain
+}

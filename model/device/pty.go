@@ -403,3 +403,9 @@ func (s *Tty) Release(td *machine.Thread) {
 	td.Commit(event.Released)
 	t.exit(td)
 }
+
+// PollClass implements the method that [event.PollClass] speaks of.
+func (m *Pty) PollClass() event.PollClass { return event.PollPty }
+
+// PollClass implements the method that [event.PollClass] speaks of.
+func (s *Tty) PollClass() event.PollClass { return event.PollTty }

@@ -13,10 +13,12 @@ type PollClass uint8
 
 // The classes.
 const (
-	PollPlain    PollClass = iota // an end is POLLHUP: kqueues, test devices, terminals
+	PollPlain    PollClass = iota // an end is POLLHUP: kqueues, test devices, a fifo that is both ends
 	PollReadEnd                   // of a pipe or a fifo: no writers are POLLHUP
 	PollWriteEnd                  // no readers are POLLERR, and a write fails at once
 	PollSocket                    // nothing more to come is POLLIN and POLLRDHUP; a write that fails does so at once
 	PollUnix                      // as PollSocket; and room is POLLWRBAND too
+	PollPty                       // the master's side: no slave is POLLHUP, and a write need not wait
+	PollTty                       // the slave's side: a terminal that is hung up is everything at once
 	PollClasses                   // how many there are
 )

@@ -12,6 +12,9 @@ const (
 	// always is what is told although nobody asks for it.
 	always = event.PollErr | event.PollHup | event.PollNval
 
+	// hungUp is what holds of a terminal that is. (hung_up_tty_poll)
+	hungUp = in | out | event.PollErr | event.PollHup
+
 	// ready is what holds of a file that cannot be watched, such as a regular
 	// one: no call that names it waits. (DEFAULT_POLLMASK)
 	ready = in | out
@@ -34,6 +37,8 @@ var classes = [event.PollClasses]class{
 	event.PollReadEnd:  {in, event.PollHup, 0, 0, event.PollHup},
 	event.PollWriteEnd: {0, 0, out, out | event.PollErr, event.PollErr},
 	event.PollSocket:   {in, in | event.PollRdHup, out, out, event.PollHup},
+	event.PollPty:      {in, event.PollHup, out, out, event.PollHup},
+	event.PollTty:      {in, hungUp, out, hungUp, hungUp},
 	event.PollUnix:     {in, in | event.PollRdHup, out | event.PollWrBand, out | event.PollWrBand, event.PollHup},
 }
 
@@ -45,35 +50,33 @@ func classOf(f kqueue.File) event.PollClass {
 	return event.PollPlain
 }
 
-// mask returns the conditions that an event reports of a file of the class.
+// mask returns the conditions that an event reports of a file of the class. Without an
+// end and without bytes or room it is an error that has fired it.
 func (c *class) mask(e *event.Kevent) (m event.PollEvents) {
 	ended := e.Flags&event.EOF != 0
+	failed := e.Fflags != 0
 	switch e.Filter {
 	case event.Read:
-		if !ended || e.Flags&event.NoData == 0 {
+		if ended && e.Flags&event.NoData == 0 || !ended && (e.Data > 0 || !failed) {
 			m = c.in
 		}
 		if ended {
 			m |= c.inEOF
 		}
 	case event.Write:
-		m = c.out
-		if ended {
+		switch {
+		case ended:
 			m = c.outEOF
+		case e.Data > 0 || !failed:
+			m = c.out
 		}
-	case event.Except:
+	default:
 		if e.Fflags&event.NoteOOB != 0 {
 			m = event.PollPri
 		}
-		if e.Data != 0 {
-			m |= event.PollErr
-		}
-		if e.Flags&event.HUP != 0 {
-			m |= c.hup
-		}
-		return m
+		failed = e.Data != 0
 	}
-	if e.Fflags != 0 {
+	if failed {
 		m |= event.PollErr
 	}
 	if e.Flags&event.HUP != 0 {

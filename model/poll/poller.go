@@ -263,7 +263,7 @@ func (p *Poller) register(td *machine.Thread, slot int32) error {
 	}
 	c := &classes[w.class]
 	asks := w.asks &^ always
-	if asks&(c.in|c.inEOF) != 0 {
+	if asks&(c.in|c.inEOF&event.PollRdHup) != 0 {
 		mode := event.Flags(0)
 		if asks&c.in == 0 {
 			mode = event.Clear // its mark may be lower than it was asked for: then bytes are not to be told of again and again
@@ -272,7 +272,7 @@ func (p *Poller) register(td *machine.Thread, slot int32) error {
 			return err
 		}
 	}
-	if asks&(c.out|c.outEOF) != 0 {
+	if asks&c.out != 0 {
 		if err := p.add(td, slot, writes, 0); err != nil {
 			return err
 		}
