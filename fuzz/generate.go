@@ -1,6 +1,8 @@
 package fuzz
 
 import (
+	"slices"
+
 	"pgregory.net/rapid"
 
 	"github.com/kqlab/kqlab/fuzz/script"
@@ -45,52 +47,34 @@ type drawing struct {
 	cpus    int
 	udata   uint64 // given to the last change: each has its own, but those that have none
 
-	made                int // descriptors
-	queues, probes      []int
-	readEnds, writeEnds []int
+	objects []*object         // that the script has
+	made    int               // descriptors
+	fds     [allClasses][]int // of those, those of each class
 }
 
 // setup draws what there is before the threads begin: on each CPU in turn some
 // objects, and then what is registered.
 func (g *drawing) setup() *script.Script {
 	s := &script.Script{Seed: rapid.Uint64Range(1, 1<<20).Draw(g.t, "seed")}
+	g.objects = g.some()
 	for cpu := range g.cpus {
 		t := script.Thread{CPU: cpu}
-		calls := rapid.SliceOfN(rapid.SampledFrom([]event.Call{event.CallKqueue, event.CallPipe, event.CallProbe}), 1, 3).Draw(g.t, "objects")
+		made := rapid.SliceOfN(rapid.SampledFrom(g.objects), 1, 3).Draw(g.t, "objects")
 		if cpu == 0 {
-			calls = append([]event.Call{event.CallKqueue}, calls...)
+			made = append([]*object{queues}, made...)
 		}
-		for _, c := range calls {
-			t.Ops = append(t.Ops, g.make(c))
-			switch c {
-			case event.CallKqueue:
-				g.queues = append(g.queues, g.made)
-			case event.CallProbe:
-				g.probes = append(g.probes, g.made)
-			case event.CallPipe:
-				g.readEnds, g.writeEnds = append(g.readEnds, g.made), append(g.writeEnds, g.made+1)
-				g.made++
-			}
-			g.made++
+		for _, o := range made {
+			t.Ops = append(t.Ops, g.make(o)...)
 		}
 		s.Setup = append(s.Setup, t)
 	}
 	last := &s.Setup[len(s.Setup)-1]
 	for range rapid.IntRange(0, 4).Draw(g.t, "registrations") {
-		op := event.Op{Call: event.CallKevent, FD: g.of(g.queues), Room: rapid.IntRange(0, 2).Draw(g.t, "room")}
+		op := event.Op{Call: event.CallKevent, FD: g.of(queue), Room: rapid.IntRange(0, 2).Draw(g.t, "room")}
 		op.Changes = g.changes(1)
 		last.Ops = append(last.Ops, op)
 	}
 	return s
-}
-
-// make is a call that makes something; about half of all probes are plain ones.
-func (g *drawing) make(c event.Call) event.Op {
-	op := event.Op{Call: c}
-	if c == event.CallProbe && g.manners {
-		op.Manner = rapid.SampledFrom([]event.Manner{0, 0, 0, event.Blocks, event.Unsafe, event.Blocks | event.Unsafe}).Draw(g.t, "manner")
-	}
-	return op
 }
 
 func (g *drawing) thread(least, most int) script.Thread {
@@ -101,46 +85,27 @@ func (g *drawing) thread(least, most int) script.Thread {
 	return t
 }
 
-// calls are what threads do; what is there more often is done more often.
-var calls = []event.Call{
-	event.CallKevent, event.CallKevent, event.CallKevent, event.CallKevent, event.CallKevent, event.CallKevent,
-	event.CallSet, event.CallSet, event.CallWrite, event.CallWrite, event.CallRead,
-	event.CallClose, event.CallDup, event.CallDup2, event.CallKqueue, event.CallProbe, event.CallPipe,
+func (g *drawing) op() event.Op {
+	acts := slices.Clone(common)
+	for _, o := range g.objects {
+		acts = append(acts, o.acts...)
+	}
+	return g.act(rapid.SampledFrom(acts).Draw(g.t, "call"))
 }
 
-func (g *drawing) op() event.Op {
-	op := g.make(rapid.SampledFrom(calls).Draw(g.t, "call"))
-	switch op.Call {
-	case event.CallKevent:
-		op.FD = g.of(g.queues)
-		op.Changes = g.changes(rapid.SampledFrom([]int{0, 0, 1, 1, 1, 2, 3}).Draw(g.t, "changes"))
-		op.Room = rapid.SampledFrom([]int{0, 1, 1, 2, 8, 8}).Draw(g.t, "room")
-		op.Wait = rapid.SampledFrom(g.waits).Draw(g.t, "wait")
-	case event.CallSet:
-		op.FD = g.of(g.probes)
-		op.N = rapid.SampledFrom([]int64{0, 0, 1, 2, 5, -1}).Draw(g.t, "level")
-	case event.CallWrite:
-		op.FD = g.of(g.writeEnds)
-		op.N = g.size()
-	case event.CallRead:
-		op.FD = g.of(g.readEnds)
-		op.N = g.size()
-	case event.CallDup, event.CallClose:
-		op.FD = g.any()
-	case event.CallDup2:
-		op.FD, op.To = g.any(), g.any()
+// act draws an operation.
+func (g *drawing) act(a act) event.Op {
+	op := event.Op{Call: a.call}
+	if a.draw != nil {
+		a.draw(g, &op)
 	}
 	return op
 }
 
-// size is that of a read or write: small ones, those at PIPE_BUF, and those
-// that fill a pipe.
-func (g *drawing) size() int64 {
-	return rapid.SampledFrom([]int64{1, 1, 5, 0, 511, 512, 513, 5000, 65536, 100000}).Draw(g.t, "bytes")
-}
-
-// of draws one of some descriptors; now and then, or if there is none, any.
-func (g *drawing) of(fds []int) int {
+// of draws a descriptor of one of some classes; now and then, or if there is none,
+// any.
+func (g *drawing) of(of ...class) int {
+	fds := g.fds[rapid.SampledFrom(of).Draw(g.t, "class")]
 	if len(fds) == 0 || rapid.IntRange(0, 15).Draw(g.t, "stray") == 15 {
 		return g.any()
 	}
@@ -158,7 +123,7 @@ func (g *drawing) changes(n int) []event.Kevent {
 	return all
 }
 
-var filters = []event.Filter{event.Read, event.Read, event.Read, event.Write, event.User, event.User, event.Timer}
+var filters = []event.Filter{event.Read, event.Read, event.Read, event.Read, event.Write, event.Write, event.Except, event.User, event.User, event.Timer}
 
 func (g *drawing) change() event.Kevent {
 	kev := event.Kevent{Filter: rapid.SampledFrom(filters).Draw(g.t, "filter"), Flags: g.flags()}
@@ -183,11 +148,10 @@ func (g *drawing) change() event.Kevent {
 	case event.Timer:
 		g.timer(&kev)
 	default:
-		fds := [][]int{g.readEnds, g.probes, g.queues}
-		if kev.Filter == event.Write {
-			fds = [][]int{g.writeEnds, g.probes}
+		kev.Ident = uint64(g.of(g.watched(kev.Filter)...))
+		if kev.Filter == event.Except && rapid.Bool().Draw(g.t, "out of band") {
+			kev.Fflags = event.NoteOOB
 		}
-		kev.Ident = uint64(g.of(rapid.SampledFrom(fds).Draw(g.t, "what")))
 		if rapid.IntRange(0, 7).Draw(g.t, "lowat") == 7 {
 			kev.Fflags = event.NoteLowat
 			kev.Data = rapid.SampledFrom([]int64{1, 2, 5, 513, 65536, 100000, 0, -1}).Draw(g.t, "mark")
