@@ -37,4 +37,8 @@
 //	fionread-pipes    the same, asking each ready pipe for its fill with FIONREAD
 //	poll-pipes        the same over poll
 //	select-pipes      the same over select
+//	linux-poll        Linux's poll on real pipes; with fds, ready, and bytes where they move
+//	linux-select      the same by select
+//	selinfo-poll      the same by the poll that BSDs had before kqueues did it, over pipes of its own
+//	selinfo-select    the same by select; with waiters and bystanders, threads that sleep in it
 package bench

@@ -15,7 +15,7 @@ func Stalled(d time.Duration) (undo func()) {
 }
 
 // Once measures every shape of a workload, and its rivals, a single time with
-// few events, whatever a budget would leave out. It returns the figures'
+// as few events as can be, whatever a budget would leave out. It returns the figures'
 // number.
 func Once(ctx context.Context, w *Workload, entries []strategies.Entry) (int, error) {
 	r := &runner{ctx: ctx}
@@ -34,7 +34,7 @@ func Once(ctx context.Context, w *Workload, entries []strategies.Entry) (int, er
 		if it.shape.fits != nil && it.shape.fits() != nil {
 			continue
 		}
-		t, err := r.trial(it, leastEvents)
+		t, err := r.trial(it, it.shape.fewest())
 		if err != nil {
 			return n, err
 		}

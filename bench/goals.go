@@ -42,8 +42,7 @@ const (
 	noAllocs   = 0.005 // an event: what prints as 0; the runtime itself allocates now and then
 )
 
-// Goals returns the goals that the records have figures for: 1, 2, 4, 6, 7, 9
-// and 10 of the project's list, each for every strategy that it speaks of.
+// Goals returns the goals that the records have figures for: 1, 2, 4, 6 to 10 of the project's list, each for every strategy that it speaks of.
 // Where a goal speaks of several parameter sets, the ratio is the worst of
 // those that were measured.
 func Goals(recs []Record) []Goal {
@@ -98,6 +97,14 @@ func Goals(recs []Record) []Goal {
 		atMost(7, name, "churn, allocations an event", f.allocs([]string{"churn"}, name), noAllocs)
 		atMost(7, name, "fanout, 64 queues, ÷ M", ns("fanout", name, map[string]any{"queues": 64})/m, bounds[name].note)
 	})
+	for _, call := range []string{"poll", "select"} {
+		each(func(name string) {
+			p := pollParams(1000, 1, false)
+			atLeast(8, name, "Linux's "+call+" ÷ "+call+", 1,000 fds, 1 ready", ns("reference", "", with(p, "op", "linux-"+call))/ns(call, name, p), 5)
+			x, at := f.worst(call, name, "linux-"+call, false)
+			atMost(8, name, call+" ÷ Linux's, worst at "+at, x, 1.5)
+		})
+	}
 	each(func(name string) {
 		x, at := f.worst("hostpipe", name, "fionread-pipes", false)
 		atMost(9, name, "hostpipe ÷ epoll with FIONREAD, worst at "+at, x, 1.15)

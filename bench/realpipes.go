@@ -16,7 +16,8 @@ const spare = 64
 // trial would take longer than the trials.
 type pipePool struct {
 	pipes []realPipe
-	left  bool // a trial that was left behind may still use them
+	both  []int // pipes of one descriptor: see alone
+	left  bool  // a trial that was left behind may still use them
 }
 
 type realPipe struct{ r, w int }
@@ -24,6 +25,9 @@ type realPipe struct{ r, w int }
 // first returns the first n pipes, those with the lowest descriptors, opening
 // those that are missing.
 func (p *pipePool) first(n int) (rs, ws []int, err error) {
+	if missing := n - len(p.pipes); missing > 0 && roomFor(missing) != nil {
+		p.lostAlone()
+	}
 	for len(p.pipes) < n {
 		var fds [2]int
 		if err := unix.Pipe2(fds[:], unix.O_NONBLOCK|unix.O_CLOEXEC); err != nil {
@@ -51,9 +55,18 @@ func (p *pipePool) lost(n int) {
 	p.pipes = nil
 }
 
+// lostAlone closes the pipes of one descriptor.
+func (p *pipePool) lostAlone() {
+	for _, fd := range p.both {
+		unix.Close(fd)
+	}
+	p.both = nil
+}
+
 func (p *pipePool) close() {
 	if !p.left {
 		p.lost(0)
+		p.lostAlone()
 	}
 }
 

@@ -23,7 +23,7 @@ var references = []shape{
 
 // stretch times f on its own, after a short warm-up.
 func (t *trial) stretch(f func(n int) error) error {
-	if err := f(warm(t.n)); err != nil {
+	if err := f(t.warm()); err != nil {
 		return err
 	}
 	runtime.GC()

@@ -32,9 +32,18 @@ type shape struct {
 	params map[string]any
 	core   bool // measured also when time is short
 	most   int  // events in a stretch; 0 is no limit
+	least  int  // events in a stretch, and before it; 0 is leastEvents
 	run    func(t *trial) error
 	// fits says why this process cannot run the shape, if so.
 	fits func() error
+}
+
+// fewest is how many events a stretch has at least.
+func (s *shape) fewest() int {
+	if s.least > 0 {
+		return s.least
+	}
+	return leastEvents
 }
 
 // Options say what Run measures.
@@ -67,7 +76,7 @@ const (
 
 // Workloads returns all workloads, in the order in which they are printed.
 func Workloads() []*Workload {
-	return []*Workload{single, disjoint, crosscore, shared, fanout, churn, wake, blockingfilter, pipetest, hostpipe}
+	return []*Workload{single, disjoint, crosscore, shared, fanout, churn, wake, blockingfilter, pipetest, hostpipe, polls, selects}
 }
 
 // An item is one thing that each round measures once.
@@ -242,7 +251,7 @@ func setsAre(n int) string {
 // rounds before have measured must outlive that. A trial that does not end is
 // left behind with what it holds.
 func (r *runner) trial(it *item, n int) (*trial, error) {
-	t := &trial{ctx: r.ctx, n: n, m: machine.Native(ncpu), pool: &r.pool, broken: make(chan error, ncpu+1)}
+	t := &trial{ctx: r.ctx, n: n, least: it.shape.fewest(), m: machine.Native(ncpu), pool: &r.pool, broken: make(chan error, ncpu+1)}
 	ended := make(chan error, 1)
 	go func() {
 		ended <- guard(func() error {
@@ -349,7 +358,7 @@ func (r *runner) calibrate() error {
 	for i, it := range r.items {
 		r.o.Progress(i*progressFull/10/len(r.items), progressFull, it.String()+": calibrating")
 		enough := min(time.Millisecond, r.o.Budget/20/time.Duration(len(r.items)))
-		for n := leastEvents; ; n *= 8 {
+		for n := it.shape.fewest(); ; n *= 8 {
 			if err := r.ctx.Err(); err != nil {
 				return err
 			}
@@ -391,7 +400,7 @@ func (r *runner) measure() error {
 			if err := r.ctx.Err(); err != nil {
 				return err
 			}
-			n := max(leastEvents, int(slice/it.cost))
+			n := max(it.shape.fewest(), int(slice/it.cost))
 			if most := it.shape.most; most > 0 {
 				n = min(n, most)
 			}

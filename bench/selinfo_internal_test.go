@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -12,8 +13,12 @@ import (
 
 	"github.com/kqlab/kqlab/model/device"
 	"github.com/kqlab/kqlab/model/event"
+	"github.com/kqlab/kqlab/model/kqueue"
 	"github.com/kqlab/kqlab/model/machine"
 	"github.com/kqlab/kqlab/model/machine/sched"
+	"github.com/kqlab/kqlab/model/poll"
+	"github.com/kqlab/kqlab/model/proc"
+	"github.com/kqlab/kqlab/strategies"
 )
 
 const (
@@ -30,7 +35,7 @@ func (k *oldKernel) open(f oldFile) int32 {
 }
 
 // Whatever is done to some pipes, poll and select of the old way say of each
-// what a count of its bytes and its ends says.
+// what a count of its bytes and its ends says; and so do those over kqueue.
 func TestSelinfoAnswers(t *testing.T) {
 	const pipes = 5
 	random := rand.New(rand.NewPCG(7, 0))
@@ -38,13 +43,29 @@ func TestSelinfoAnswers(t *testing.T) {
 	td := m.Attach("t", 0)
 	k := newOldKernel(m)
 	s := new(selecter)
+	kq := kqueue.New(m, strategies.All[0].New(m))
+	process := proc.New(kq)
+	poller := poll.New(td, kq, process)
 	type plain struct {
 		n            int
 		noRead, gone bool // the read end is gone, the write end
 	}
 	var all [pipes]plain
 	var ends [pipes][2]*oldEnd
+	var news [pipes][2]*device.PipeEnd
 	remake := func(i int) {
+		r, w := device.NewPipe(td, kq)
+		news[i] = [2]*device.PipeEnd{r, w}
+		for j, f := range news[i] {
+			process.Close(td, 2*i+j)
+			fd, err := process.Open(td, f)
+			if err == nil && fd != 2*i+j {
+				err = errors.Join(process.Dup2(td, fd, 2*i+j), process.Close(td, fd))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
 		ends[i][0], ends[i][1] = k.pipe()
 		all[i] = plain{}
 		k.files[2*i], k.files[2*i+1] = ends[i][0], ends[i][1]
@@ -54,20 +75,25 @@ func TestSelinfoAnswers(t *testing.T) {
 		remake(i)
 	}
 	buf := make([]byte, device.PipeSize)
-	for step := range 5000 {
+	for step := range 3000 {
 		i := random.IntN(pipes)
 		p := &all[i]
 		switch n := []int{1, 60, 512, 513, 9000}[random.IntN(5)]; random.IntN(12) {
 		case 0:
 			p.noRead = true
 			ends[i][0].Release(td)
+			k.files[2*i] = nil
+			process.Close(td, 2*i)
 		case 1:
 			p.gone = true
 			ends[i][1].Release(td)
+			k.files[2*i+1] = nil
+			process.Close(td, 2*i+1)
 		case 2:
 			remake(i)
 		case 3, 4, 5, 6, 7:
 			got, _ := ends[i][0].Read(td, buf[:n])
+			news[i][0].Read(td, buf[:n])
 			if !p.noRead {
 				if got != min(n, p.n) {
 					t.Fatalf("step %d: read %d of %d bytes in pipe %d: %d", step, n, p.n, i, got)
@@ -76,6 +102,7 @@ func TestSelinfoAnswers(t *testing.T) {
 			}
 		default:
 			got, _ := ends[i][1].Write(td, buf[:n])
+			news[i][1].Write(td, buf[:n])
 			want := min(n, device.PipeSize-p.n)
 			if n <= device.PipeBuf && want < n || p.gone || p.noRead {
 				want = 0
@@ -109,13 +136,17 @@ func TestSelinfoAnswers(t *testing.T) {
 					holds |= event.PollErr
 				}
 			}
-			e.Revents = holds & (e.Events | event.PollHup | event.PollErr)
+			closed := fd&1 == 0 && p.noRead || fd&1 == 1 && p.gone
+			if closed {
+				holds = event.PollNval
+			}
+			e.Revents = holds & (e.Events | event.PollHup | event.PollErr | event.PollNval)
 			if e.Revents != 0 {
 				ready++
 			}
 			want = append(want, e)
 			for j := range sets {
-				if random.IntN(2) == 0 {
+				if random.IntN(2) == 0 && !closed {
 					sets[j][0] |= 1 << fd
 					if holds&[]event.PollEvents{in | event.PollHup | event.PollErr, out | event.PollErr, event.PollPri}[j] != 0 {
 						wantSets[j][0] |= 1 << fd
@@ -127,9 +158,32 @@ func TestSelinfoAnswers(t *testing.T) {
 		fds = append(fds, event.PollFD{FD: -1, Events: in, Revents: 77}, event.PollFD{FD: 2 * pipes}, event.PollFD{FD: 2*pipes + 9})
 		want = append(want, event.PollFD{FD: -1, Events: in}, event.PollFD{FD: 2 * pipes, Revents: event.PollNval}, event.PollFD{FD: 2*pipes + 9, Revents: event.PollNval})
 		ready += 2
+		again := slices.Clone(fds)
 		n, err := k.poll(td, s, fds, 0)
 		if d := cmp.Diff(want, fds); n != ready || err != nil || d != "" {
 			t.Fatalf("step %d: poll returns %d, %v, want %d: %s", step, n, err, ready, d)
+		}
+		n, err = poller.Poll(td, again, 0)
+		if d := cmp.Diff(want, again); n != ready || err != nil || d != "" {
+			t.Fatalf("step %d: poll over kqueue returns %d, %v, want %d: %s", step, n, err, ready, d)
+		}
+		var others [3]*poll.FDSet
+		for j := range others {
+			others[j] = new(poll.FDSet)
+			for fd := range 2 * pipes {
+				if sets[j][0]>>fd&1 != 0 {
+					others[j].Set(fd)
+				}
+			}
+		}
+		none := time.Duration(0)
+		n, err = poller.Select(td, 2*pipes, others[0], others[1], others[2], &none)
+		for fd := range 2 * pipes {
+			for j := range others {
+				if n != members || err != nil || others[j].IsSet(fd) != (wantSets[j][0]>>fd&1 != 0) {
+					t.Fatalf("step %d: select over kqueue returns %d, %v, %v, want %d, %v", step, n, err, others, members, wantSets)
+				}
+			}
 		}
 		found := fdsets{{9}, {9}, {9}}
 		n, err = k.selects(td, s, 2*pipes, &sets, &found, 0)

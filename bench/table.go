@@ -16,7 +16,7 @@ const confidence = 0.95
 
 // Table writes records for people, a table for each workload. Ratios are this
 // over that: beside M, the mutex pair of the same run, stands the strategy that
-// the control belongs to, and the workload's rival outside of kqueue. A
+// the control belongs to, and the workload's rivals outside of kqueue. A
 // difference that is inside the spread of the control, which is that strategy
 // measured twice, prints as ≈. Color adds escape sequences of a terminal.
 func Table(w io.Writer, recs []Record, color bool) {
@@ -119,7 +119,7 @@ func (f *finder) table(rows []*Record, p painter) (times, why *grid) {
 	reference := rows[0].Workload == "reference"
 	m := f.median("reference", map[string]any{"op": "mutex"}, "", "ns/event")
 	causes := f.causes(rows[0].Workload)
-	rival, rivalName := rivalOf(rows[0].Workload)
+	rivals := rivalsOf(rows[0].Workload)
 	base := f.twice(rows[0].Workload)
 
 	g, c := &grid{named: 2}, &grid{}
@@ -131,12 +131,17 @@ func (f *finder) table(rows []*Record, p painter) (times, why *grid) {
 		if base != "" {
 			head = append(head, "÷ "+base)
 		}
-		if rival != nil {
-			head = append(head, "÷ "+rivalName)
+		if len(rivals) == 1 {
+			head = append(head, "÷ "+rivals[0].name)
 		}
 	}
 	g.add(p.bold, head...)
 	var heads []string
+	if len(rivals) > 1 { // there is no room for them among the times
+		for _, rival := range rivals {
+			heads = append(heads, "÷ "+rival.name)
+		}
+	}
 	for _, cause := range causes {
 		heads = append(heads, strings.TrimSuffix(cause, "/event"))
 	}
@@ -168,12 +173,20 @@ func (f *finder) table(rows []*Record, p painter) (times, why *grid) {
 					row, paint = append(row, ratio(x)), p.bad
 				}
 			}
-			if rival != nil {
-				row = append(row, ratio(r.Median/f.median("reference", rival(r.Parameters), "", "ns/event")))
+		}
+		var counts []string
+		for _, rival := range rivals {
+			x := r.Median / f.median("reference", rival.params(r.Parameters), "", "ns/event")
+			switch {
+			case len(rivals) == 1:
+				row = append(row, ratio(x))
+			case x < 0.1:
+				counts = append(counts, fmt.Sprintf("%.2g", x))
+			default:
+				counts = append(counts, ratio(x))
 			}
 		}
 		g.add(paint, row...)
-		var counts []string
 		for _, cause := range causes {
 			counts = append(counts, number(f.median(r.Workload, r.Parameters, r.Strategy, cause)))
 		}
@@ -182,8 +195,15 @@ func (f *finder) table(rows []*Record, p painter) (times, why *grid) {
 	return g, c
 }
 
-// rivalOf returns which reference a workload is compared with.
-func rivalOf(workload string) (params func(map[string]any) map[string]any, name string) {
+// A rival is a reference that a workload is compared with, at each of its
+// parameter sets.
+type rival struct {
+	name   string
+	params func(map[string]any) map[string]any
+}
+
+// rivalsOf returns those of a workload.
+func rivalsOf(workload string) []rival {
 	same := func(op string) func(map[string]any) map[string]any {
 		return func(map[string]any) map[string]any { return map[string]any{"op": op} }
 	}
@@ -192,17 +212,19 @@ func rivalOf(workload string) (params func(map[string]any) map[string]any, name 
 	}
 	switch workload {
 	case "churn":
-		return same("epoll_ctl"), "epoll_ctl"
+		return []rival{{"epoll_ctl", same("epoll_ctl")}}
 	case "wake":
-		return same("channel"), "channel"
+		return []rival{{"channel", same("channel")}}
 	case "crosscore":
-		return same("line"), "line"
+		return []rival{{"line", same("line")}}
 	case "pipetest":
-		return and("epoll-pipes"), "epoll"
+		return []rival{{"epoll", and("epoll-pipes")}}
 	case "hostpipe":
-		return and("fionread-pipes"), "FIONREAD"
+		return []rival{{"FIONREAD", and("fionread-pipes")}}
+	case "poll", "select":
+		return []rival{{"Linux", and("linux-" + workload)}, {"selinfo", and("selinfo-" + workload)}}
 	}
-	return nil, ""
+	return nil
 }
 
 // A finder looks up records.

@@ -24,10 +24,11 @@ var stalled = 10 * time.Second
 // A trial is one measurement: of one strategy, or one reference, at one
 // parameter set, on a machine of its own.
 type trial struct {
-	ctx context.Context
-	n   int // events to move in the timed stretch, about
-	m   *machine.Machine
-	k   *kqueue.Kernel // nil for a reference
+	ctx   context.Context
+	n     int // events to move in the timed stretch, about
+	least int // before it
+	m     *machine.Machine
+	k     *kqueue.Kernel // nil for a reference
 
 	broken chan error // gets the panics of threads, which are not on the trial's goroutine
 
@@ -65,8 +66,8 @@ type worker struct {
 	move func(td *machine.Thread, n int) (int, error)
 }
 
-// warm is how many events go before a stretch of n.
-func warm(n int) int { return min(max(n/8, leastEvents), 4096) }
+// warm is how many events go before the stretch.
+func (t *trial) warm() int { return min(max(t.n/8, t.least), 4096) }
 
 // A lap is what one worker did in the timed stretch.
 type lap struct {
@@ -87,7 +88,7 @@ func (t *trial) race(workers ...worker) error {
 
 	run := func(td *machine.Thread, i int) error {
 		w := &workers[i]
-		if _, err := w.move(td, warm(t.n)); err != nil {
+		if _, err := w.move(td, t.warm()); err != nil {
 			return err
 		}
 		err := g.pass(td, func() {

@@ -291,8 +291,8 @@ func (r *result) tables() []pageTable {
 		}
 		for i := range r.records {
 			rec := &r.records[i]
-			op, pipes := strings.CutSuffix(fmt.Sprint(rec.Parameters["op"]), "-pipes")
-			if rec.Workload != referenceName || !pipes || name != "pipetest" && name != "hostpipe" {
+			op, beside := besideOf(name, fmt.Sprint(rec.Parameters["op"]))
+			if rec.Workload != referenceName || !beside {
 				continue
 			}
 			params := maps.Clone(rec.Parameters)
@@ -318,6 +318,18 @@ func (r *result) tables() []pageTable {
 		tables = append(tables, l.table(referenceName, docs[referenceName]))
 	}
 	return tables
+}
+
+// besideOf returns the column that a reference's operation has in the table of a
+// workload, if it stands there.
+func besideOf(workload, op string) (column string, ok bool) {
+	switch workload {
+	case "pipetest", "hostpipe":
+		return strings.CutSuffix(op, "-pipes")
+	case "poll", "select":
+		return strings.CutSuffix(op, "-"+workload)
+	}
+	return "", false
 }
 
 // controlMetric is that of the strategy that is measured twice.

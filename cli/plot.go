@@ -6,7 +6,6 @@ import (
 	"html"
 	"html/template"
 	"image/color"
-	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -161,6 +160,11 @@ func figures(recs []bench.Record) ([]figure, error) {
 		func(recs []bench.Record) (figure, bool, error) { return plotPipes(recs, "pipetest", true) },
 		func(recs []bench.Record) (figure, bool, error) { return plotPipes(recs, "hostpipe", false) },
 		func(recs []bench.Record) (figure, bool, error) { return plotPipes(recs, "hostpipe", true) },
+		func(recs []bench.Record) (figure, bool, error) { return plotCalls(recs, "poll", false) },
+		func(recs []bench.Record) (figure, bool, error) { return plotCalls(recs, "poll", true) },
+		func(recs []bench.Record) (figure, bool, error) { return plotCalls(recs, "select", false) },
+		func(recs []bench.Record) (figure, bool, error) { return plotCalls(recs, "select", true) },
+		plotCrowd,
 	} {
 		f, ok, err := draw(recs)
 		if err != nil {
@@ -335,28 +339,10 @@ func plotDisjoint(recs []bench.Record) (figure, bool, error) {
 // all active, and the rivals over real pipes beside it.
 func plotPipes(recs []bench.Record, workload string, all bool) (figure, bool, error) {
 	names := strategyNames(recs)
-	p := newPlot()
-	lo, hi, left, right := math.Inf(1), 0.0, math.Inf(1), 0.0
-	drawn := 0
-	add := func(q query, c color.Color, dashed bool) (bool, error) {
-		var pts plotter.XYs
-		for _, r := range q.find(recs) {
-			n, ok := number(r, "pipes")
-			k, _ := number(r, "active")
-			if !ok || n <= 0 || r.Median <= 0 || all && k != n || !all && k != 1 {
-				continue
-			}
-			pts = append(pts, plotter.XY{X: n, Y: r.Median})
-			lo, hi = min(lo, r.Median), max(hi, r.Median)
-			left, right = min(left, n), max(right, n)
-		}
-		if len(pts) == 0 {
-			return false, nil
-		}
-		sortXY(pts)
-		drawn++
-		return true, line(p, pts, c, 2, dashed, true)
-	}
+	c := newCurves(recs, "pipes", func(r bench.Record, n float64) bool {
+		k, _ := number(r, "active")
+		return all && k == n || !all && k == 1
+	})
 	pipes, solid, dashed := "pipes", "over pipes in the process", "epoll and poll over the pipes of the host’s kernel, so they pay for system calls as well"
 	if workload == "hostpipe" {
 		pipes, solid, dashed = "real pipes", "which waits in epoll for its interrupts and asks each pipe for its fill", "the system call itself, and epoll with the same question (FIONREAD), which is the fair rival"
@@ -374,15 +360,11 @@ func plotPipes(recs []bench.Record, workload string, all bool) (figure, bool, er
 		f.Caption = "Libevent’s classic. " + f.Caption
 	}
 	for i, s := range names {
-		ok, err := add(query{workload, s, "ns/event", nil}, hueColor(hueOf(i)), false)
-		if err != nil {
+		if err := c.add(&f, query{workload, s, "ns/event", nil}, key{Name: s, Hue: hueOf(i)}); err != nil {
 			return f, false, err
 		}
-		if ok {
-			f.Legend = append(f.Legend, key{Name: s, Hue: hueOf(i)})
-		}
 	}
-	if drawn == 0 {
+	if c.drawn == 0 {
 		return f, false, nil
 	}
 	// Strategies over real pipes ask each for its fill, as the loop with
@@ -394,32 +376,12 @@ func plotPipes(recs []bench.Record, workload string, all bool) (figure, bool, er
 	}
 	for i, r := range rivals {
 		q := query{"reference", "", "ns/event", map[string]any{"op": r + "-pipes"}}
-		ok, err := add(q, hueColor(greyOf(i)), true)
-		if err != nil {
+		if err := c.add(&f, q, key{Name: strings.Replace(r, "fionread", "epoll and FIONREAD", 1), Hue: greyOf(i), Rival: true}); err != nil {
 			return f, false, err
 		}
-		if ok {
-			f.Legend = append(f.Legend, key{Name: strings.Replace(r, "fionread", "epoll and FIONREAD", 1), Hue: greyOf(i), Rival: true})
-		}
 	}
-	p.X.Scale, p.Y.Scale = plot.LogScale{}, plot.LogScale{}
-	p.X.Tick.Marker, p.Y.Tick.Marker = decades{}, decades{}
-	if hi/lo < 20 {
-		p.Y.Tick.Marker = halves{}
-	}
-	p.X.Min, p.X.Max = left/1.15, right*1.15
-	p.Y.Min, p.Y.Max = lo/1.5, hi*1.3
-	if below := math.Pow(10, math.Floor(math.Log10(lo))); hi/lo >= 20 && below > lo/4 {
-		p.Y.Min = below // so that the lowest rule is labelled
-	}
-	if left == right { // one size only: a decade round it
-		p.X.Min, p.X.Max = left/3, right*3
-	}
-	var err error
-	f.SVG, err = inline(p, f.Title)
-	return f, true, err
+	return f, true, c.draw(&f)
 }
-
 func legend(names []string) []key {
 	var keys []key
 	for i, n := range names {

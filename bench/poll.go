@@ -1,0 +1,108 @@
+package bench
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/kqlab/kqlab/model/device"
+	"github.com/kqlab/kqlab/model/kqueue"
+	"github.com/kqlab/kqlab/model/machine"
+	"github.com/kqlab/kqlab/model/poll"
+	"github.com/kqlab/kqlab/model/proc"
+)
+
+// polls is poll(2) over kqueue. Its rivals are Linux's own, over real pipes, and
+// the poll of the old way, over its own pipes: see oldKernel.
+var polls = &Workload{
+	Name:   "poll",
+	Doc:    pollDoc,
+	Notes:  pollNotes,
+	shapes: pollShapes(nil, nil, newAsker(pollerPoll)),
+	rivals: slices.Concat(
+		pollShapes(map[string]any{"op": "linux-poll"}, roomForPolls, realAsker(pollCall)),
+		pollShapes(map[string]any{"op": "selinfo-poll"}, nil, oldAsker(oldPollCall)),
+	),
+}
+
+// An estate is a process with in-process pipes. Its descriptors are the read ends,
+// from 0 on.
+type estate struct {
+	*proc.Process
+	rs, ws []*device.PipeEnd
+}
+
+func (t *trial) estate(td *machine.Thread, pipes int) (*estate, error) {
+	e := &estate{Process: proc.New(t.k)}
+	for i := range pipes {
+		r, w := device.NewPipe(td, t.k)
+		e.rs, e.ws = append(e.rs, r), append(e.ws, w)
+		if fd, err := e.Open(td, r); fd != i || err != nil {
+			return nil, fmt.Errorf("the read end of pipe %d has descriptor %d, %v", i, fd, err)
+		}
+	}
+	return e, nil
+}
+
+// newAsker asks in-process pipes through a Poller, which by calls.
+func newAsker(by func(p *poll.Poller, n int) (call func(*machine.Thread) (int, error), found func([]int) []int)) func(t *trial, n int) (*asker, func(), error) {
+	return func(t *trial, n int) (*asker, func(), error) {
+		td := t.m.Attach("maker", 0)
+		defer td.Detach()
+		e, err := t.estate(td, n)
+		if err != nil {
+			return nil, nil, err
+		}
+		one, buf := []byte{'e'}, make([]byte, 64)
+		call, found := by(poll.New(td, t.k, e.Process), n)
+		return &asker{
+			call:  call,
+			found: found,
+			read:  func(td *machine.Thread, pipe int) (int, error) { return e.rs[pipe].Read(td, buf) },
+			write: func(td *machine.Thread, pipe int) error {
+				_, err := e.ws[pipe].Write(td, one)
+				return err
+			},
+		}, func() {}, nil
+	}
+}
+
+func pollerPoll(p *poll.Poller, n int) (func(*machine.Thread) (int, error), func([]int) []int) {
+	set := pollSet(n)
+	return func(td *machine.Thread) (int, error) { return p.Poll(td, set, 0) },
+		func(ready []int) []int { return polled(ready, set) }
+}
+
+// selects is select(2) over kqueue, and its rivals as those of polls.
+var selects = &Workload{
+	Name:  "select",
+	Doc:   pollDoc,
+	Notes: slices.Concat(pollNotes, crowdNotes),
+	shapes: slices.Concat(
+		pollShapes(nil, nil, newAsker(pollerSelect)),
+		crowdShapes(nil, newCrowd),
+	),
+	rivals: slices.Concat(
+		pollShapes(map[string]any{"op": "linux-select"}, roomForPolls, realAsker(selectCall)),
+		pollShapes(map[string]any{"op": "selinfo-select"}, nil, oldAsker(oldSelectCall)),
+		crowdShapes(map[string]any{"op": "selinfo-select"}, oldCrowd),
+	),
+}
+
+func pollerSelect(p *poll.Poller, n int) (func(*machine.Thread) (int, error), func([]int) []int) {
+	all, set := new(poll.FDSet), new(poll.FDSet)
+	for fd := range n {
+		all.Set(fd)
+	}
+	none := kqueue.Forever * 0
+	return func(td *machine.Thread) (int, error) {
+			set.Copy(all)
+			return p.Select(td, n, set, nil, nil, &none)
+		}, func(ready []int) []int {
+			for fd := range n {
+				if set.IsSet(fd) {
+					ready = append(ready, fd)
+				}
+			}
+			return ready
+		}
+}
