@@ -16,5 +16,6 @@ func (h *Host) Rings() uint64 {
 	return uint64(b[0]) | uint64(b[1])<<8
 }
 
-// Deafen makes the host drop every interrupt of f, as if of an earlier life.
-func (f *File) Deafen() { f.life = -1 }
+// Deafen makes the host drop every interrupt of f, as if of an earlier life, and of
+// no later one: nothing is left to ask epoll for.
+func (f *File) Deafen() { f.life, f.interest = -2, ^uint32(0) }
