@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/kqlab/kqlab/model/event"
 	"github.com/kqlab/kqlab/model/host"
@@ -47,9 +46,6 @@ func hostPiping(t *trial, pipes, active int) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, h.Close(maker)) }()
-	counted := &handler{Interrupts: h}
-	t.m.SetInterrupts(nil)
-	t.m.SetInterrupts(counted)
 	q := t.k.NewQueue(maker, h)
 	for i, fd := range rs {
 		if _, err := h.Open(maker, fd); err != nil {
@@ -80,27 +76,8 @@ func hostPiping(t *trial, pipes, active int) (err error) {
 		},
 	}
 	r.room()
-	t.also = func() machine.Stats { return counted.stats() }
 	return t.race(worker{move: func(on *machine.Thread, n int) (int, error) {
 		td = on
 		return r.move(n)
 	}})
-}
-
-// A handler remembers the thread that interrupts run on, for its counters.
-type handler struct {
-	machine.Interrupts
-	intr *machine.Thread
-}
-
-func (h *handler) Wait(intr *machine.Thread, until time.Duration) {
-	h.intr = intr
-	h.Interrupts.Wait(intr, until)
-}
-
-func (h *handler) stats() machine.Stats {
-	if h.intr == nil {
-		return machine.Stats{}
-	}
-	return h.intr.Stats
 }

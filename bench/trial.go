@@ -33,7 +33,6 @@ type trial struct {
 	broken chan error // gets the panics of threads, which are not on the trial's goroutine
 
 	pool *pipePool
-	also func() machine.Stats // counters beside those of the only worker; may be nil
 
 	part  string // figures have this parameter besides those of the shape
 	value any
@@ -99,9 +98,9 @@ func (t *trial) race(workers ...worker) error {
 		if err != nil {
 			return err
 		}
-		was := t.stats(td)
+		was := td.Stats
 		n, err := w.move(td, t.n)
-		laps[i] = lap{n, time.Since(start), t.stats(td)}
+		laps[i] = lap{n, time.Since(start), td.Stats}
 		laps[i].sub(&was)
 		if w.took != nil {
 			laps[i].took = *w.took
@@ -143,16 +142,6 @@ func (t *trial) race(workers ...worker) error {
 		return errs[0]
 	}
 	return t.report(workers, laps, after.Mallocs-before.Mallocs)
-}
-
-// stats returns what a worker has counted so far.
-func (t *trial) stats(td *machine.Thread) machine.Stats {
-	s := td.Stats
-	if t.also != nil {
-		also := t.also()
-		s.Add(&also)
-	}
-	return s
 }
 
 func (l *lap) sub(was *machine.Stats) {

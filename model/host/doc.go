@@ -52,7 +52,8 @@
 //	                                          well, less SIOCOUTQ. UNIX: half of what
 //	                                          SIOCOUTQ leaves of SO_SNDBUF. Estimates, at least 1
 //	datagram     bytes of the next message,   as UNIX
-//	             which may be 0
+//	             which may be 0; of a UNIX
+//	             seqpacket, of all messages
 //	listening    TCP: connections that wait   -
 //	             (TCP_INFO); others: 1
 //	eventfd,     8, which is what a read      8

@@ -18,16 +18,17 @@ import (
 
 // A File is one open descriptor of the process, from [Host.Open] to Close.
 type File struct {
-	// What an event touches comes first, to share a cache line. The sources
-	// are siblings: interrupts, and all filters, run in one domain.
-	readers kqueue.Source
-	writers kqueue.Source
-	excepts kqueue.Source
+	// What an event touches comes first, to share a cache line: these, and of
+	// readers its place and its list. The sources are siblings: interrupts, and all
+	// filters, run in one domain.
 	fd      int    // immutable
 	life    int32  // immutable: tells apart the files that a number has meant
 	held    uint32 // guarded by the domain: what held at the last interrupt or poll
 	n       int32  // guarded by the domain: where ioctl answers
 	kind    kind   // immutable
+	readers kqueue.Source
+	writers kqueue.Source
+	excepts kqueue.Source
 
 	interest uint32        // guarded by the domain: what epoll watches for
 	err      syscall.Errno // guarded by the domain: the socket's, once taken from it
