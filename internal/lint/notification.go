@@ -70,6 +70,8 @@ var allowed = map[string]string{
 	"model/device door.more":           "a test waits for threads to stand there",
 	"model/device naps":                "a probe's filter that lets go of its domain; nobody wakes it",
 	"model/device Probe.nap":           "a probe's filter that lets go of its domain; nobody wakes it",
+	"model/proc (*Description).Drop":   "who closes the last descriptor waits for calls that work with the file: a lock",
+	"model/proc Description.idle":      "the last of the calls that work with a file: a lock",
 	"model/proc (*Lwp).flag":           "a signal ends the wait, and is no event",
 	"model/host (*File).poll":          "asks Linux, on behalf of a filter",
 	"model/host (*watchedSignal).post": "a goroutine has ended, which the host's close waits for; what it tells of signals goes through Post",

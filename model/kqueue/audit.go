@@ -266,7 +266,7 @@ func (a *audit) knote(q *Queue, kn *Knote) {
 		a.wrong("I1: %v of queue %d was posted, and is neither on the list nor under way", kn, a.nth)
 	case kn.desc != nil && kn.desc.Closed():
 		a.wrong("I12: %v of queue %d is of a descriptor that is closed", kn, a.nth)
-	case kn.desc != nil && a.now != nil && a.now.Life(kn.id) != kn.desc:
+	case kn.desc != nil && !q.items && a.now != nil && a.now.Life(kn.id) != kn.desc:
 		a.wrong("I12: %v of queue %d is of a descriptor that the number does not stand for", kn, a.nth)
 	}
 }

@@ -26,6 +26,11 @@ type Filter struct {
 	// gave; it is 0 when a scan or a change asks. (f_event)
 	Event func(td *machine.Thread, kn *Knote, hint int64) bool
 
+	// Told is asked in place of Event by a Post, and reports whether its news is any to
+	// the knote. A knote that stands for several conditions of a file needs it: that
+	// one of them holds is no news because another has changed. Nil is Event.
+	Told func(td *machine.Thread, kn *Knote, hint int64) bool
+
 	// Count stands for an Event that counts: Pending grows by the hint of each
 	// notify, and the condition holds while it is over 0, with it as Data.
 	Count bool
@@ -70,6 +75,7 @@ const (
 	called              // Event
 	counted             // Count
 	leveled             // Level
+	told                // Event, and Told by a Post
 )
 
 func (f *Filter) kind() kind {
@@ -80,6 +86,8 @@ func (f *Filter) kind() kind {
 		return counted
 	case f.Level != nil:
 		return leveled
+	case f.Told != nil:
+		return told
 	}
 	return called
 }
@@ -96,6 +104,20 @@ func (kn *Knote) event(td *machine.Thread, hint int64) bool {
 	}
 	kn.state |= busy
 	hit := kn.askSlow(td, hint)
+	kn.unbusy(td)
+	return hit
+}
+
+// hear is event for a Post.
+func (kn *Knote) hear(td *machine.Thread, hint int64) bool {
+	if kn.ops.Told == nil {
+		return kn.event(td, hint)
+	}
+	kn.state |= busy
+	hit := kn.fenced(td, func() bool { return kn.ops.Told(td, kn, hint) })
+	if len(kn.again) > 0 { // word that was left meanwhile
+		hit = kn.askSlow(td, 0) || hit
+	}
 	kn.unbusy(td)
 	return hit
 }

@@ -72,7 +72,12 @@ type Files interface {
 // close. A knote is tied to it and not to the number, so a number that is used
 // again never meets an old knote.
 type Desc struct {
-	File   File
+	File File
+	// Wrap, if it is not nil, says which filter is asked by the knotes of this life
+	// instead of the file's own, one that asks it in turn. It is set before the
+	// first knote is made.
+	Wrap func(f event.Filter, own *Filter) *Filter
+
 	closed machine.Uint32
 	over   bool // closed, and none of its sources has a knote of it
 }

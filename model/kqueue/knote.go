@@ -37,6 +37,10 @@ type Knote struct {
 	// low-water mark, a period.
 	Want     event.Fflags
 	WantData int64
+	// Answer is added to the fflags that are returned: what a filter that stands for
+	// another one's has to say besides. Whoever returns those as they are leaves it 0.
+	Answer event.Fflags
+	left   uint32 // uses ended: see used
 	// Pending is what the filter has counted. EV_CLEAR zeroes it, and Data and
 	// Fflags, on retrieval.
 	Pending int64
@@ -47,13 +51,12 @@ type Knote struct {
 	level   *int64  // of a filter with Level
 	desc    *Desc   // immutable: the life of a descriptor number that it is tied to, or nil
 	src     *Source // immutable
-	left    uint32  // uses ended: see used
 	waiters int32   // threads that wait for busy to pass or for done
 	again   []int64 // hints of callouts that came while it was busy
 
 	asker *machine.Thread // of a virtual machine: who is in a filter that may lose the domain
 
-	_ [16]byte // the halves are written by different CPUs; a knote is four lines
+	_ [8]byte // the halves are written by different CPUs; a knote is four lines
 
 	// The queue's half: guarded by q.place.
 

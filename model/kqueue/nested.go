@@ -12,7 +12,7 @@ import (
 var queueFilter = &Filter{
 	Name: "kqueue",
 	Attach: func(td *machine.Thread, kn *Knote) error {
-		q := kn.desc.File.(*Queue)
+		q := queueOf(kn.desc.File)
 		kn.Hook = q
 		if kn.sprev == nil && kn.snext == nil {
 			q.told = q.news // while nobody watched nobody was to be told; kn is asked by who adds it
@@ -24,6 +24,22 @@ var queueFilter = &Filter{
 		return kn.Data > 0
 	},
 	counts: true,
+}
+
+// A Nested is a [File] that is watched by what is in a queue of its own: an epoll.
+// Its Source answers as that queue's.
+type Nested interface {
+	File
+	// Inner returns the queue, always the same.
+	Inner() *Queue
+}
+
+// queueOf returns the queue that is watched where queueFilter watches f.
+func queueOf(f File) *Queue {
+	if q, ok := f.(*Queue); ok {
+		return q
+	}
+	return f.(Nested).Inner()
 }
 
 // Source makes a Queue a File: it can be read when it has events.
@@ -99,7 +115,7 @@ func (q *Queue) dismiss(inner *Queue) {
 // The inner queue counts its watchers from before the registrar enters it, and
 // a poster reads the count after Deliver: one of the two sees the other.
 func (q *Queue) watch(td *machine.Thread, inner *Queue) error {
-	if inner.reaches(q) || q.above()+inner.below() > depth {
+	if inner.reaches(q) || q.above()+inner.below() > q.depth {
 		return errELOOP
 	}
 	td.Visit(&q.k.nest) // the graph is no more than looked at, and must stay as it is

@@ -36,6 +36,8 @@ type Queue struct {
 	inner    []*Queue       // guarded by place: what its knotes that watch queues watch
 	watches  map[*Queue]int // guarded by k.nest: queues that this one watches, and how often
 	watchers map[*Queue]int // guarded by k.nest: queues that watch this one
+	depth    int            // immutable: of the longest chain of queues that this one may make
+	items    bool           // immutable: made by NewItems
 
 	next *Queue // of a virtual machine: the one made next
 }
@@ -44,7 +46,7 @@ type Queue struct {
 // changes are those of files, which may be nil.
 func (k *Kernel) NewQueue(td *machine.Thread, files Files) *Queue {
 	q := queues.New(td)
-	q.k, q.files, q.place = k, files, k.strategy.Queue(td)
+	q.k, q.files, q.place, q.depth = k, files, k.strategy.Queue(td), depth
 	q.place.watch(td)
 	q.src.init(k, q.place)
 	q.srcs[0] = &q.src
@@ -53,6 +55,15 @@ func (k *Kernel) NewQueue(td *machine.Thread, files Files) *Queue {
 	q.settled.Name = "a claim in kevent"
 	q.cleaned.Name = "a cleaner of a closed kqueue"
 	k.note(td, q)
+	return q
+}
+
+// NewItems makes the queue of an epoll, whose knotes are its items: EV_ADD of one
+// that exists also replaces whether it has EV_CLEAR or EV_DISPATCH, as EPOLL_CTL_MOD
+// does, and no chain of more than depth queues is made by watching with this one.
+func (k *Kernel) NewItems(td *machine.Thread, files Files, depth int) *Queue {
+	q := k.NewQueue(td, files)
+	q.items, q.depth = true, depth
 	return q
 }
 
@@ -196,7 +207,7 @@ func clean(td *machine.Thread, kn *Knote, from *Place) {
 	}
 	q.table.remove(kn)
 	if kn.ops.counts {
-		q.dismiss(kn.desc.File.(*Queue))
+		q.dismiss(queueOf(kn.desc.File))
 	}
 	used := kn.used
 	apart := s.place != q.place || kn.kind == guarded
@@ -221,7 +232,7 @@ func clean(td *machine.Thread, kn *Knote, from *Place) {
 	}
 	sc := scratchOf(td)
 	if kn.ops.counts {
-		sc.edges = append(sc.edges, edge{q, kn.desc.File.(*Queue)})
+		sc.edges = append(sc.edges, edge{q, queueOf(kn.desc.File)})
 	}
 	if quiet {
 		sc.free(kn)

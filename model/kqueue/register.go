@@ -72,7 +72,7 @@ func (t *target) watched(kev *event.Kevent) (*Queue, bool) {
 	if t.ops == nil || !t.ops.counts || kev.Flags&event.Add == 0 {
 		return nil, false
 	}
-	return t.desc.File.(*Queue), true
+	return queueOf(t.desc.File), true
 }
 
 // target resolves the ident of a change.
@@ -92,6 +92,9 @@ func (q *Queue) target(td *machine.Thread, kev *event.Kevent) (t target, err err
 		return t, err
 	}
 	t.src, t.ops, err = t.desc.File.Source(kev.Filter)
+	if err == nil && t.desc.Wrap != nil {
+		t.ops = t.desc.Wrap(kev.Filter, t.ops)
+	}
 	return t, err
 }
 
@@ -153,7 +156,7 @@ func (q *Queue) make(td *machine.Thread, kev *event.Kevent, t *target) error {
 	kn.link = hashed
 	q.table.insert(kn)
 	if t.ops.counts {
-		q.inner = append(q.inner, t.desc.File.(*Queue))
+		q.inner = append(q.inner, queueOf(t.desc.File))
 	}
 
 	s := kn.src
@@ -244,6 +247,12 @@ func (kn *Knote) modify(td *machine.Thread, kev *event.Kevent) error {
 	}
 	if add {
 		kn.udata = kev.Udata
+		if kn.q.items {
+			kn.keep = kev.Flags & persistent
+			if kn.state&posted == 0 { // news from before: the filter is asked anew
+				kn.state &^= fired
+			}
+		}
 	}
 	switch {
 	case kev.Flags&event.Disable != 0:

@@ -212,7 +212,7 @@ func (p *pass) visit(td *machine.Thread) {
 		if c.kn.ops.counts {
 			move(td, at, nil)
 			at = nil
-			c.kn.desc.File.(*Queue).prune(td, p.sc)
+			queueOf(c.kn.desc.File).prune(td, p.sc)
 		}
 		move(td, at, c.kn.place)
 		at = c.kn.place
@@ -258,7 +258,7 @@ func (p *pass) ask(td *machine.Thread, kn *Knote) verdict {
 // fill writes the event of a knote that is hit.
 func fill(e *event.Kevent, kn *Knote) {
 	e.Ident, e.Filter, e.Flags = kn.id, kn.filt, kn.keep|kn.Cond
-	e.Fflags, e.Data, e.Udata = kn.Fflags, kn.Data, kn.udata
+	e.Fflags, e.Data, e.Udata = kn.Fflags|kn.Answer, kn.Data, kn.udata
 	if kn.keep&event.Clear != 0 {
 		kn.Fflags, kn.Data, kn.Pending = 0, 0, 0
 	}

@@ -3,6 +3,7 @@ package kqueue
 import (
 	"syscall"
 
+	"github.com/kqlab/kqlab/model/event"
 	"github.com/kqlab/kqlab/model/machine"
 )
 
@@ -12,6 +13,16 @@ const (
 	errENOENT = syscall.ENOENT
 	errELOOP  = syscall.ELOOP
 )
+
+// Events returns room for n events, which is td's until it asks again. What is in it
+// is of no account.
+func Events(td *machine.Thread, n int) []event.Kevent {
+	sc := scratchOf(td)
+	if n > cap(sc.events) {
+		sc.events = make([]event.Kevent, n)
+	}
+	return sc.events[:n]
+}
 
 // batch is how many knotes a scan claims before it visits their sources. More
 // would lengthen what other scans skip; fewer would pay more visits an event.
@@ -23,15 +34,16 @@ const depth = 10
 // A scratch is what a thread's calls need and would otherwise allocate. It
 // belongs to the thread, so nothing guards it.
 type scratch struct {
-	frames []*frame // at most depth+1; most threads need none, and a frame is large
-	level  int      // frames in use: a scan, and the prunings inside it
-	marks  []*Knote // each keeps the place of a walk of a source's list; at most depth+1
-	walks  int      // marks in use: a walk that waits, and the visits paid meanwhile
-	debts  []*Queue // watched queues posted to and not visited yet
-	below  []*Queue // queues that are visited before a call says that there is nothing
-	edges  []edge   // watches that have ended and are still in the graph
-	ends   []*Knote // one-shots that the scan has ended and must clean
-	pool   *Knote   // freed knotes, by hnext
+	frames []*frame       // at most depth+1; most threads need none, and a frame is large
+	level  int            // frames in use: a scan, and the prunings inside it
+	marks  []*Knote       // each keeps the place of a walk of a source's list; at most depth+1
+	walks  int            // marks in use: a walk that waits, and the visits paid meanwhile
+	debts  []*Queue       // watched queues posted to and not visited yet
+	below  []*Queue       // queues that are visited before a call says that there is nothing
+	edges  []edge         // watches that have ended and are still in the graph
+	events []event.Kevent // see Events
+	ends   []*Knote       // one-shots that the scan has ended and must clean
+	pool   *Knote         // freed knotes, by hnext
 	pooled int
 }
 
@@ -114,7 +126,7 @@ func (sc *scratch) alloc(td *machine.Thread) *Knote {
 	kn.hnext = nil
 	kn.state, kn.link = 0, 0
 	kn.left, kn.used, kn.again = 0, 0, kn.again[:0]
-	kn.Cond, kn.Fflags, kn.Data, kn.Pending = 0, 0, 0, 0
+	kn.Cond, kn.Fflags, kn.Answer, kn.Data, kn.Pending = 0, 0, 0, 0, 0
 	return kn
 }
 

@@ -64,6 +64,9 @@ func (s *Source) Exit(td *machine.Thread) {
 	}
 }
 
+// Shares reports whether s is in the same domain as o.
+func (s *Source) Shares(o *Source) bool { return s.place == o.place }
+
 // Sleep leaves the domain, waits on what td has interlocked and enters again,
 // as Domain.Sleep. It must not be called between Post and Exit.
 func (s *Source) Sleep(td *machine.Thread, until time.Duration) error {
@@ -112,6 +115,8 @@ func (s *Source) Post(td *machine.Thread, hint int64) {
 		case leveled:
 			kn.Data = *kn.level
 			hit = kn.Data >= kn.WantData
+		case told:
+			hit = kn.ops.Told(td, kn, hint)
 		default:
 			// The filter may block until somebody comes whom only the visit
 			// that td owes will wake.
@@ -120,7 +125,7 @@ func (s *Source) Post(td *machine.Thread, hint int64) {
 					return
 				}
 			}
-			hit = kn.event(td, hint)
+			hit = kn.hear(td, hint)
 		}
 		if !hit || !kn.state.fire() {
 			continue
@@ -135,6 +140,16 @@ func (s *Source) Post(td *machine.Thread, hint int64) {
 		} else {
 			s.deliver(td, kn)
 		}
+	}
+}
+
+// Fire delivers kn as Post does when the filter says yes. A filter calls it, from its
+// Event, for another knote of a source in the same domain that is to be told of the same
+// news: one knote that stands for several conditions of a file, as an item of epoll
+// does, has others that wait for those. What comes of it is what comes of a Post.
+func (kn *Knote) Fire(td *machine.Thread) {
+	if kn.state.fire() {
+		kn.src.deliver(td, kn)
 	}
 }
 

@@ -50,14 +50,19 @@ func classOf(f kqueue.File) event.PollClass {
 	return event.PollPlain
 }
 
-// mask returns the conditions that an event reports of a file of the class. Without an
+// mask returns the conditions that an event reports of a file of the class.
+func (c *class) mask(e *event.Kevent) event.PollEvents {
+	return c.report(e.Filter, e.Flags, e.Fflags, e.Data)
+}
+
+// report returns the conditions that the report of a filter stands for. Without an
 // end and without bytes or room it is an error that has fired it.
-func (c *class) mask(e *event.Kevent) (m event.PollEvents) {
-	ended := e.Flags&event.EOF != 0
-	failed := e.Fflags != 0
-	switch e.Filter {
+func (c *class) report(f event.Filter, flags event.Flags, fflags event.Fflags, data int64) (m event.PollEvents) {
+	ended := flags&event.EOF != 0
+	failed := fflags != 0
+	switch f {
 	case event.Read:
-		if ended && e.Flags&event.NoData == 0 || !ended && (e.Data > 0 || !failed) {
+		if ended && flags&event.NoData == 0 || !ended && (data > 0 || !failed) {
 			m = c.in
 		}
 		if ended {
@@ -67,19 +72,19 @@ func (c *class) mask(e *event.Kevent) (m event.PollEvents) {
 		switch {
 		case ended:
 			m = c.outEOF
-		case e.Data > 0 || !failed:
+		case data > 0 || !failed:
 			m = c.out
 		}
 	default:
-		if e.Fflags&event.NoteOOB != 0 {
+		if fflags&event.NoteOOB != 0 {
 			m = event.PollPri
 		}
-		failed = e.Data != 0
+		failed = data != 0
 	}
 	if failed {
 		m |= event.PollErr
 	}
-	if e.Flags&event.HUP != 0 {
+	if flags&event.HUP != 0 {
 		m |= c.hup
 	}
 	return m

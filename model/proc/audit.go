@@ -32,8 +32,14 @@ func (p *Process) Audit(td *machine.Thread) error {
 			return fmt.Errorf("I12: number %d stands for a descriptor that is closed", fd)
 		default:
 			s.file.found = 0
-			if q, ok := s.file.File.(*kqueue.Queue); ok && td != nil && !td.Virtual() {
-				queues = append(queues, q)
+			if td == nil || td.Virtual() {
+				continue
+			}
+			switch f := s.file.File.(type) {
+			case *kqueue.Queue:
+				queues = append(queues, f)
+			case kqueue.Nested:
+				queues = append(queues, f.Inner())
 			}
 		}
 	}

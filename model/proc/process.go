@@ -49,25 +49,30 @@ type Age struct {
 // A slot is what a number stands for at present; desc is nil if it is free.
 type slot struct {
 	desc *kqueue.Desc
-	file *open
+	file *Description
 }
 
-// An open is a file and how many descriptors it has. One that is being closed
-// counts until its knotes are gone: if it counted no more once it is out of the
-// table, the file could go before they do. (struct file, f_count)
+// A Description is a file that is open, and how many descriptors it has. One that
+// is being closed counts until its knotes are gone: if it counted no more once it is
+// out of the table, the file could go before they do. (struct file, f_count)
 //
 //	close(a)                    close(b), a dup of a
 //	takes a out: one left
 //	                            takes b out: none left
 //	                            b's knotes; releases the file
 //	a's knotes                  <- detached from what is gone
-type open struct {
+type Description struct {
 	kqueue.File
+	p     *Process // immutable: which opened it
 	refs  machine.Uint32
-	found uint32 // of Audit: descriptors found in the table
+	holds machine.Uint32   // calls that work with the file: see Hold
+	idle  machine.WaitChan // the last of them has ended, of a file without descriptors
+	tied  machine.Uint32   // changed with mu: how many ties it has
+	ties  *Tie             // guarded by mu
+	found uint32           // of Audit: descriptors found in the table
 }
 
-var opens = machine.NewStock[open](nil)
+var opens = machine.NewStock[Description](nil)
 
 // New returns a process without descriptors.
 func New(k *kqueue.Kernel) *Process {
@@ -103,6 +108,7 @@ func (p *Process) Open(td *machine.Thread, f kqueue.File) (fd int, err error) {
 	if err == nil {
 		o := opens.New(td)
 		o.File = f
+		o.p, o.idle.Name = p, "a call that works with a file"
 		p.slots[fd] = slot{nil, o}.again(td)
 		p.age.Made++
 		td.Commit(event.Made)
@@ -334,6 +340,7 @@ func (s slot) end(td *machine.Thread) {
 	// after this; if this is the last, the file says itself when it is gone.
 	td.Commit(event.Released)
 	if s.file.refs.Add(td, ^uint32(0)) == 0 {
+		s.file.last(td)
 		s.file.Release(td)
 	}
 }
