@@ -136,6 +136,11 @@ func step(s state, p *part, k key, lax laxity) []state {
 			return nil
 		}
 		all[0] = s
+	case opened:
+		if !s.Opened(&c.work, int(p.rec.Result.N)) {
+			return nil
+		}
+		all[0] = s
 	case unlink:
 		var errno syscall.Errno
 		if c.life, errno = s.Unlink(p.rec.Op); errno != 0 && lax < laxities {
@@ -186,7 +191,11 @@ func step(s state, p *part, k key, lax laxity) []state {
 			break
 		}
 		s.Act(&c.work, &p.rec.Op)
-		if lax < laxities && !p.rec.Result.Equal(event.Result{N: c.work.N, Errno: c.work.Errno}) {
+		if !p.last {
+			if !c.work.Opens() {
+				return nil
+			}
+		} else if lax < laxities && !p.rec.Result.Equal(event.Result{N: c.work.N, Errno: c.work.Errno}) {
 			return nil
 		}
 		all[0] = s

@@ -258,13 +258,21 @@ func (v *view) plain() map[*part]bool {
 	return plain
 }
 
+// makesWords says what a call makes that makes two files.
+var makesWords = map[event.Call][2]string{
+	event.CallPipe: {"makes the read end", "makes the write end"}, event.CallPty: {"makes the master", "makes the slave"},
+}
+
 // acts says what a call does in a step that fits.
 func (p *part) acts() string {
 	switch p.does {
-	case first:
-		return "makes the read end"
-	case second:
-		return "makes the write end"
+	case first, second:
+		if words, ok := makesWords[p.rec.Op.Call]; ok {
+			return words[p.does-first]
+		}
+		return "makes one of two"
+	case opened:
+		return fmt.Sprintf("makes descriptor %d of it", p.rec.Result.N)
 	case unlink:
 		return fmt.Sprintf("number %d is free", p.ended())
 	case reap:

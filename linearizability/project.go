@@ -49,6 +49,7 @@ const (
 	whole      does = iota // an operation that is one step
 	first                  // of the making of a pipe or the like: there is the first end
 	second                 // and the other, with which another thread may have ended the first
+	opened                 // of what opens a file by another: it has a descriptor
 	unlink                 // of a close or dup2: the number is free
 	reap                   // its knotes are gone
 	release                // its file too; a kqueue is closed
@@ -66,7 +67,7 @@ const (
 	foundEpoll             // of an epoll_ctl: it looked up the epoll
 )
 
-var doesNames = [...]string{first: "first end made", unlink: "number free", reap: "knotes gone", release: "file released", empty: "no knotes left", enter: "began",
+var doesNames = [...]string{first: "first end made", opened: "opened", unlink: "number free", reap: "knotes gone", release: "file released", empty: "no knotes left", enter: "began",
 	found:  "found the descriptor",
 	passed: "not returned, though there was room", asleep: "asleep at the end", leave: "returned without looking", unready: "asleep at the end", foundEpoll: "found the epoll"}
 
@@ -94,7 +95,7 @@ type part struct {
 
 func (p *part) String() string {
 	switch p.does {
-	case whole, act, second:
+	case whole, act, second, opened:
 		return fmt.Sprintf("%v => %v", p.rec.Op, p.rec.Result)
 	case change:
 		return "change " + p.kev.String()
@@ -161,7 +162,7 @@ func newPlan(h History) *plan {
 		switch {
 		case r.Op.Call.Makes() == 2:
 			p.groups.join(int(r.Result.N), int(r.Result.N2))
-		case r.Op.Call == event.CallDup:
+		case r.Op.Call == event.CallDup || opens(r.Op.Call):
 			p.groups.join(r.Op.FD, int(r.Result.N))
 		case r.Op.Call == event.CallDup2:
 			p.groups.join(r.Op.FD, r.Op.To)
@@ -224,7 +225,10 @@ func (p *plan) cover(keys map[key]bool) {
 }
 
 // makes reports whether a call makes a file, or two, of nothing.
-func makes(c event.Call) bool { return c.Makes() > 0 && c != event.CallDup }
+func makes(c event.Call) bool { return c.Makes() > 0 && c != event.CallDup && !opens(c) }
+
+// opens reports whether a call makes a file by another, which it finds first.
+func opens(c event.Call) bool { return c == event.CallReopen }
 
 // nested reports whether a knote may watch a kqueue.
 func (p *plan) nested(k key) bool {
@@ -296,6 +300,9 @@ func (p *plan) project(k key, weak bool) []porcupine.Operation {
 			parts = []part{{does: whole}}
 			if r.Op.Call != event.CallDup && p.ends[p.groups.of(r.Op.FD)] && !r.Result.Pending {
 				parts = []part{{does: found}, {does: act}}
+				if opens(r.Op.Call) && r.Result.Errno == 0 {
+					parts = append(parts, part{does: opened})
+				}
 			}
 		}
 		add(i, i, parts)

@@ -281,6 +281,11 @@ var sequence = [...][]event.Step{
 	event.CallDup2:   {event.Unlinked, event.Reaped, event.Released},
 	event.CallClose:  {event.Unlinked, event.Reaped, event.Released},
 	event.CallEpoll:  {event.Made},
+
+	event.CallFifo:    {event.Made},
+	event.CallPty:     {event.Made, event.Made},
+	event.CallReopen:  {event.Found, event.Acted, event.Made},
+	event.CallTermios: {event.Found, event.Acted},
 }
 
 // sequenceOf returns the steps of a call, none if it is not known here.
@@ -306,6 +311,8 @@ func (r *replay) make(c *call, rec *Record) (ok bool) {
 	}
 	fd, second := int(res.N), int(res.N2)
 	switch {
+	case opens(rec.Op.Call):
+		return c.work.Opens() && int64(fd) == res.N && r.s.Opened(&c.work, fd)
 	case int64(fd) != res.N || int64(second) != res.N2 || len(res.Events) > 0 || len(res.Polled) > 0 || rec.Op.Call.Makes() < 2 && second != 0:
 		return false
 	case dup:
@@ -320,6 +327,9 @@ func (r *replay) make(c *call, rec *Record) (ok bool) {
 // act is what a device does to what has been found.
 func (r *replay) act(c *call, rec *Record) bool {
 	r.s.Act(&c.work, &rec.Op)
+	if c.work.Opens() {
+		return rec.Result.Errno == 0
+	}
 	return rec.Result.Pending || rec.Result.Equal(event.Result{N: c.work.N, Errno: c.work.Errno})
 }
 
@@ -335,11 +345,14 @@ func (r *replay) returns(n int32, c *call, rec *Record) bool {
 		return r.waited(n, c, rec)
 	case event.CallKevent:
 		return r.answers(c, rec)
-	case event.CallSet, event.CallRead, event.CallWrite:
+	case event.CallSet, event.CallRead, event.CallWrite, event.CallTermios, event.CallReopen:
 		if c.stage == 0 {
 			c.work = r.s.Begin(op.FD)
 		}
-		return c.stage == 2 || r.act(c, rec)
+		if c.stage < 2 && !r.act(c, rec) {
+			return false
+		}
+		return !c.work.Opens() || c.stage == 3
 	case event.CallClose, event.CallDup2:
 		if c.closing {
 			r.s.Empty(c.queue)

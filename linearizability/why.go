@@ -232,7 +232,7 @@ func (v *view) allows(s state, p *part) string {
 			return "only a number that is free"
 		}
 		return fmt.Sprintf("only `%v`", s.Apply(op))
-	case first, second:
+	case first, second, opened:
 		return "only a number that is free"
 	case unlink:
 		_, errno := s.Unlink(op)

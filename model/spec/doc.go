@@ -37,5 +37,7 @@
 //
 // Time: a timer may expire whenever it likes, except one that has expired when
 // it is added, so it is never late and its ticks are not compared with the
-// clock. The devices are pipes, probes, user events, timers and kqueues.
+// clock. The devices are pipes, fifos, pseudo-terminals, probes, user events, timers
+// and kqueues; of a terminal there are no flow control, no packet mode, no VMIN and no
+// flushing.
 package spec

@@ -15,6 +15,12 @@ type file struct {
 	peer    int32 // the other end
 	level   int64 // of a probe; bytes that are to be read
 	starved bool  // a write has been refused or cut short since the last read
+	awaits  bool  // of an open of a fifo
+
+	// Of a terminal.
+	modes event.Termios
+	text  string
+	whole int64
 }
 
 // A kind is what a file is.
@@ -26,6 +32,11 @@ const (
 	probe
 	readEnd
 	writeEnd
+	fifoRead
+	fifoWrite
+	fifoBoth
+	master
+	slave
 )
 
 // behaviours has what each kind of file does.
@@ -35,6 +46,12 @@ var behaviours = [...]behaviour{
 	probe:    probes{},
 	readEnd:  readEnds{},
 	writeEnd: writeEnds{},
+
+	fifoRead:  fifos{side: event.ReadSide},
+	fifoWrite: fifos{side: event.WriteSide},
+	fifoBoth:  fifos{side: event.BothSides},
+	master:    masters{},
+	slave:     slaves{},
 }
 
 // makers has what makes a file of nothing, or two: the first, of which peer is the
@@ -44,6 +61,12 @@ var makers = [...]func(s *State, op event.Op) (first file, second file){
 	event.CallEpoll:  func(*State, event.Op) (a, b file) { return file{kind: epoll}, b },
 	event.CallProbe:  func(*State, event.Op) (a, b file) { return file{kind: probe}, b },
 	event.CallPipe:   func(*State, event.Op) (a, b file) { return file{kind: readEnd}, file{kind: writeEnd} },
+	event.CallFifo: func(s *State, _ event.Op) (a, b file) {
+		return file{kind: fifoBoth, peer: int32(len(s.files))}, b
+	},
+	event.CallPty: func(*State, event.Op) (a, b file) {
+		return file{kind: master, modes: newTermios}, file{kind: slave}
+	},
 }
 
 // A behaviour is what the files of one kind do. All values are passed, and none
@@ -131,9 +154,10 @@ func except(kn knote, kev event.Kevent) (knote, syscall.Errno) {
 // is, and what has come of it. Zero it has found nothing.
 type Work struct {
 	Life
-	N     int64
-	Errno syscall.Errno
-	done  bool
+	N      int64
+	Errno  syscall.Errno
+	done   bool
+	opened int32 // the file that it has made, which has no descriptor yet; 0 if none
 }
 
 // Done reports whether there is no step left.
@@ -142,6 +166,25 @@ func (w *Work) Done() bool { return w.done }
 func (w *Work) fails(errno syscall.Errno) { w.Errno, w.done = errno, true }
 
 func (w *Work) ends(n int64) { w.N, w.done = n, true }
+
+// opens ends the work with a file that is to have a descriptor.
+func (s *State) opens(w *Work, f file) {
+	w.opened, w.done = int32(len(s.files)), true
+	s.files = append(s.files, f)
+}
+
+// Opens reports whether a file has been made that is to have a descriptor, see Opened.
+func (w *Work) Opens() bool { return w.opened != 0 }
+
+// Opened is the last step of work that Opens: fd is a descriptor for the file. It
+// returns false if the number cannot be.
+func (s *State) Opened(w *Work, fd int) bool {
+	if !s.anyNumber(fd) {
+		return false
+	}
+	s.link(fd, w.opened)
+	return true
+}
 
 // Begin is the first step of an operation on a descriptor: it finds its file, or
 // has come to an end with EBADF.
@@ -169,4 +212,39 @@ func (s *State) post(n int32, filter event.Filter, hint int64) {
 		}
 	}
 	s.visit()
+}
+
+// postTo is post to what several files have in common: a list of those who read, or
+// write. Of names for each file whether it is one of them, and which of its lists has
+// the knotes of Except.
+func (s *State) postTo(of func(n int32) (except event.Side, ok bool), side event.Side, hint int64) {
+	for i := range s.knotes {
+		kn := &s.knotes[i]
+		if kn.file < 0 {
+			continue
+		}
+		if except, ok := of(kn.file); ok && s.listens(kn, side, except) && s.of(kn.file).news(s, kn, hint) {
+			s.tell(i)
+		}
+	}
+	s.visit()
+}
+
+// listens reports whether a knote is on a list: an item is on those of what it asks
+// for, and always on that of Except, but asked only for what the list is for.
+func (s *State) listens(kn *knote, side, except event.Side) bool {
+	switch kn.filter {
+	case event.Read:
+		return side == event.ReadSide
+	case event.Write:
+		return side == event.WriteSide
+	case event.Except:
+		return side == except
+	}
+	m := s.mask(kn.file)
+	holds := side == except && m&always != 0
+	if side == event.ReadSide {
+		return holds || m&kn.asks&(in|event.PollRdHup|event.PollPri) != 0
+	}
+	return holds || m&kn.asks&out != 0
 }

@@ -80,15 +80,16 @@ func drawKevent(t *rapid.T, timers bool) event.Kevent {
 	return kev
 }
 
-func drawOp(t *rapid.T, timers bool) event.Op {
-	call := rapid.SampledFrom([]event.Call{
+// drawOp draws an operation: in a run of one scene such as that has more.
+func drawOp(t *rapid.T, timers bool, sc scene) event.Op {
+	call := rapid.SampledFrom(append(slices.Clip(sc.calls), []event.Call{
 		event.CallKevent, event.CallKevent, event.CallKevent, event.CallKevent, event.CallKevent, event.CallKevent, event.CallKevent, event.CallKevent, event.CallKevent, event.CallKevent, event.CallKevent, event.CallKevent,
 		event.CallSet, event.CallSet, event.CallSet, event.CallRead, event.CallRead, event.CallWrite, event.CallWrite, event.CallWrite,
 		event.CallKqueue, event.CallPipe, event.CallProbe, event.CallDup, event.CallDup2, event.CallClose,
-	}).Draw(t, "call")
+	}...)).Draw(t, "call")
 	op := event.Op{Call: call}
 	switch call {
-	case event.CallKqueue, event.CallPipe, event.CallProbe:
+	case event.CallKqueue, event.CallPipe, event.CallProbe, event.CallFifo, event.CallPty:
 		return op
 	}
 	op.FD = numbers.Draw(t, "fd")
@@ -99,6 +100,14 @@ func drawOp(t *rapid.T, timers bool) event.Op {
 		op.N = rapid.OneOf(rapid.Int64Range(-1, 4), amounts).Draw(t, "level")
 	case event.CallRead, event.CallWrite:
 		op.N = amounts.Draw(t, "bytes")
+		if sc.keys && call == event.CallWrite {
+			op.N = rapid.SampledFrom([]int64{1, 1, 2, 3, 5, 300, 1023, 2000}).Draw(t, "typed")
+			op.Key = rapid.SampledFrom([]event.Key{event.NoKey, event.NoKey, event.KeyNL, event.KeyNL, event.KeyEOF, event.KeyErase, event.KeyKill}).Draw(t, "key")
+		}
+	case event.CallReopen:
+		op.Side = rapid.SampledFrom([]event.Side{event.ReadSide, event.WriteSide, event.BothSides}).Draw(t, "side")
+	case event.CallTermios:
+		op.Modes = rapid.SampledFrom([]event.Termios{0, event.Echo, event.Canonical, event.Canonical | event.Echo}).Draw(t, "modes")
 	case event.CallKevent:
 		op.FD = rapid.OneOf(rapid.IntRange(0, 1), numbers).Draw(t, "kq")
 		for range rapid.IntRange(0, 4).Draw(t, "changes") {
@@ -110,8 +119,36 @@ func drawOp(t *rapid.T, timers bool) event.Op {
 	return op
 }
 
-// opening is what every run begins with: two kqueues, a pipe and a probe.
-var opening = []event.Op{{Call: event.CallKqueue}, {Call: event.CallKqueue}, {Call: event.CallPipe}, {Call: event.CallProbe}}
+// A scene is what a run begins with, behind two kqueues, and what is done in it
+// besides what is done in all.
+type scene struct {
+	name    string
+	opening []string
+	calls   []event.Call
+	keys    bool // writes have them
+}
+
+var scenes = []scene{
+	{name: "pipe and probe", opening: []string{"pipe", "probe"}},
+	{name: "fifo", opening: []string{"fifo", "reopen 2 read", "reopen 2 write"}, calls: []event.Call{
+		event.CallReopen, event.CallReopen, event.CallReopen, event.CallClose, event.CallClose, event.CallRead, event.CallWrite, event.CallFifo}},
+	{name: "fifo without who made it", opening: []string{"fifo", "reopen 2 read", "reopen 2 write", "close 2"}, calls: []event.Call{
+		event.CallReopen, event.CallReopen, event.CallReopen, event.CallClose, event.CallRead, event.CallWrite}},
+	{name: "terminal", keys: true, opening: []string{"pty", "reopen 2 both"}, calls: []event.Call{
+		event.CallWrite, event.CallWrite, event.CallWrite, event.CallRead, event.CallRead, event.CallTermios, event.CallTermios, event.CallReopen, event.CallPty}},
+}
+
+func (sc scene) ops() []event.Op {
+	ops := []event.Op{{Call: event.CallKqueue}, {Call: event.CallKqueue}}
+	for _, text := range sc.opening {
+		op, err := event.ParseOp(text)
+		if err != nil {
+			panic(err)
+		}
+		ops = append(ops, op)
+	}
+	return ops
+}
 
 // Random operations, one after another, get from the core under every strategy
 // an answer that the specification allows.
@@ -156,13 +193,15 @@ func agree(t *rapid.T, s strategies.Entry, w with) {
 	}
 	now := []spec.State{spec.New(free)}
 	var log strings.Builder
+	sc := rapid.SampledFrom(scenes).Draw(t, "scene")
+	opening := sc.ops()
 	n := rapid.IntRange(1, 40).Draw(t, "operations")
 	for i := range len(opening) + n {
 		var op event.Op
 		if i < len(opening) {
 			op = opening[i]
 		} else {
-			op = drawOp(t, w.timers)
+			op = drawOp(t, w.timers, sc)
 		}
 		if w.manners && op.Call == event.CallProbe {
 			op.Manner = manners.Draw(t, "manner")

@@ -45,10 +45,14 @@ func (s *State) Apply(op event.Op) event.Result {
 			s.MakeOther(l, int(r.N2))
 		}
 		return r
-	case acting:
+	case acting, opening:
 		w := s.Begin(op.FD)
 		for !w.Done() {
 			s.Act(&w, &op)
+		}
+		if w.Opens() {
+			w.N = int64(s.lowest())
+			s.Opened(&w, int(w.N))
 		}
 		return event.Result{N: w.N, Errno: w.Errno}
 	}
@@ -62,6 +66,7 @@ const (
 	unknown shape = iota
 	making        // it makes a file of nothing, or two
 	acting        // it does something to a file that it finds
+	opening       // it does, and makes another file by that
 )
 
 // shapes has those of the calls that are not said one by one. What is not in it is
@@ -74,6 +79,11 @@ var shapes = [256]shape{
 	event.CallSet:    acting,
 	event.CallRead:   acting,
 	event.CallWrite:  acting,
+
+	event.CallFifo:    making,
+	event.CallReopen:  opening,
+	event.CallPty:     making,
+	event.CallTermios: acting,
 }
 
 // Step returns every state in which the world may be after op has answered r in
@@ -83,7 +93,7 @@ var shapes = [256]shape{
 func (s State) Step(op event.Op, r event.Result) []State {
 	n := s.Clone()
 	switch {
-	case (shapes[op.Call] == making || op.Call == event.CallDup) && r.Errno == 0 && !r.Pending:
+	case (shapes[op.Call] == making || shapes[op.Call] == opening || op.Call == event.CallDup) && r.Errno == 0 && !r.Pending:
 		return n.made(op, r)
 	case op.Call == event.CallKevent && (r.Pending || n.knows(op.FD)):
 		return n.polled(op, r)
@@ -115,6 +125,16 @@ func (s State) made(op event.Op, r event.Result) []State {
 	}
 	if op.Call == event.CallDup {
 		if !s.Duplicate(op.FD, fd) {
+			return nil
+		}
+		return []State{s}
+	}
+	if shapes[op.Call] == opening {
+		w := s.Begin(op.FD)
+		for !w.Done() {
+			s.Act(&w, &op)
+		}
+		if !w.Opens() || !s.Opened(&w, fd) {
 			return nil
 		}
 		return []State{s}

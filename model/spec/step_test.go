@@ -44,11 +44,12 @@ func ExampleState_Step() {
 // history draws a state that some operations lead to.
 func history(t *rapid.T, free spec.Freedom, timers bool) spec.State {
 	s := spec.New(free)
-	for _, op := range opening {
+	sc := rapid.SampledFrom(scenes).Draw(t, "scene")
+	for _, op := range sc.ops() {
 		s.Apply(op)
 	}
 	for range rapid.IntRange(0, 20).Draw(t, "operations") {
-		s.Apply(drawOp(t, timers))
+		s.Apply(drawOp(t, timers, sc))
 	}
 	return s
 }
@@ -60,7 +61,7 @@ func TestApplyIsAStep(t *testing.T) {
 		t.Run(fmt.Sprint(free), rapid.MakeCheck(func(t *rapid.T) {
 			s := history(t, free, false)
 			before, text := s.Clone(), s.String()
-			op := drawOp(t, false)
+			op := drawOp(t, false, rapid.SampledFrom(scenes).Draw(t, "scene"))
 			want := s.Clone()
 			r := want.Apply(op)
 			next := s.Step(op, r)
@@ -85,14 +86,14 @@ func TestStepRefuses(t *testing.T) {
 		refused := 0
 		rapid.Check(t, func(t *rapid.T) {
 			s := history(t, free, false)
-			op := drawOp(t, false)
+			op := drawOp(t, false, rapid.SampledFrom(scenes).Draw(t, "scene"))
 			n := s.Clone()
 			r := n.Apply(op)
 			for range 10 { // most return nothing
 				if op.Call == event.CallKevent && len(r.Events) > 0 {
 					break
 				}
-				op, n = drawOp(t, false), s.Clone()
+				op, n = drawOp(t, false, rapid.SampledFrom(scenes).Draw(t, "scene")), s.Clone()
 				r = n.Apply(op)
 			}
 			if op.Call != event.CallKevent || len(r.Events) == 0 {
