@@ -30,6 +30,7 @@ var layers = []layer{
 	{"model/proc", kernel},
 	{"model/device", append([]string{"model/proc"}, kernel...)},
 	{"model/poll", append([]string{"model/proc"}, kernel...)},
+	{"model/netconn", append([]string{"model/device"}, kernel...)},
 	{"model/host", append([]string{"model/proc", "model/device"}, kernel...)},
 	{"strategies", []string{"model/machine", "model/kqueue"}},
 	{"strategies/strategytest", []string{"model", "strategies", "linearizability"}},
