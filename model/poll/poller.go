@@ -44,6 +44,7 @@ type Poller struct {
 	lives   []*kqueue.Desc
 	notes   int // knotes at most
 	events  []event.Kevent
+	kev     event.Kevent // the change under way: one of its own would be allocated
 
 	user *machine.Thread // of a virtual machine: who is in a call
 }
@@ -71,6 +72,8 @@ type watch struct {
 	need  notes // what is to be registered for what is asked for
 	have  notes // what is, or has gone with a life that ended
 	clear notes // of those, what has EV_CLEAR
+
+	stale uint8 // how often what it has fired since it was linked last
 
 	touched, listed, again bool // in Poller.touched, .fixed, .shy
 }
@@ -251,7 +254,7 @@ func (p *Poller) settle(td *machine.Thread, age proc.Age) error {
 // register registers what a linked number needs for what it is asked.
 func (p *Poller) register(td *machine.Thread, slot int32) error {
 	w := &p.watch[slot]
-	w.need, w.fixed = 0, 0
+	w.need, w.fixed, w.stale = 0, 0, 0
 	if p.kind == polls {
 		w.asks = p.union(w)
 	} else {
@@ -294,15 +297,16 @@ func (p *Poller) add(td *machine.Thread, slot int32, n notes, mode event.Flags) 
 	w := &p.watch[slot]
 	if w.have&n != 0 && (w.clear&n != 0) == (mode == event.Clear) {
 		w.need |= n
+		if mode == event.Clear {
+			p.again(slot)
+		}
 		return nil
 	}
-	kev := p.change(slot, n)
-	kev.Flags |= mode
-	if _, _, err := w.desc.File.Source(kev.Filter); err != nil {
+	if _, _, err := w.desc.File.Source(filters[n>>1]); err != nil {
 		return nil // it has no such condition
 	}
 	p.forget(td, slot, n)
-	switch err := p.q.Register(td, &kev); err {
+	switch err := p.q.Register(td, p.change(slot, n, mode)); err {
 	case nil:
 	case syscall.EBADF:
 		w.fixed = event.PollNval
@@ -321,16 +325,24 @@ func (p *Poller) add(td *machine.Thread, slot int32, n notes, mode event.Flags) 
 
 // change returns the change that registers a filter of a number. Who asks for
 // POLLRDHUP and not for POLLIN is not to be told of bytes.
-func (p *Poller) change(slot int32, n notes) event.Kevent {
+func (p *Poller) change(slot int32, n notes, mode event.Flags) *event.Kevent {
 	w := &p.watch[slot]
-	kev := event.Kevent{Ident: uint64(slot - 1), Filter: filters[n>>1], Flags: event.Add}
+	p.kev = event.Kevent{Ident: uint64(slot - 1), Filter: filters[n>>1], Flags: event.Add | mode}
 	switch {
 	case n == excepts:
-		kev.Fflags = event.NoteOOB
+		p.kev.Fflags = event.NoteOOB
 	case n == reads && w.asks&classes[w.class].in == 0:
-		kev.Fflags, kev.Data = event.NoteLowat, 1<<62
+		p.kev.Fflags, p.kev.Data = event.NoteLowat, 1<<62
 	}
-	return kev
+	return &p.kev
+}
+
+// again has the knotes of a number that have EV_CLEAR asked before the next harvest.
+func (p *Poller) again(slot int32) {
+	if w := &p.watch[slot]; !w.again {
+		w.again = true
+		p.shy = append(p.shy, slot)
+	}
 }
 
 // forget deletes knotes of a number, as far as they have not gone with its life.
@@ -341,8 +353,8 @@ func (p *Poller) forget(td *machine.Thread, slot int32, ns notes) {
 		if w.have&ns&n == 0 {
 			continue
 		}
-		kev := event.Kevent{Ident: uint64(slot - 1), Filter: f, Flags: event.Delete}
-		p.q.Register(td, &kev)
+		p.kev = event.Kevent{Ident: uint64(slot - 1), Filter: f, Flags: event.Delete}
+		p.q.Register(td, &p.kev)
 		p.notes--
 		w.have &^= n
 		w.clear &^= n
@@ -368,7 +380,7 @@ func (p *Poller) wait(td *machine.Thread, n int, until time.Duration) (int, erro
 			n += p.take(&p.events[i])
 		}
 		if len(p.spent) > 0 {
-			if err := p.drop(td); err != nil {
+			if err := p.drop(td, n == 0); err != nil {
 				return 0, err
 			}
 		}
@@ -392,21 +404,28 @@ func (p *Poller) take(e *event.Kevent) int {
 	if !hit {
 		p.spent = append(p.spent, spent{slot, noteOf(e.Filter)})
 	}
-	if e.Flags&event.Clear != 0 && !w.again {
-		w.again = true
-		p.shy = append(p.shy, slot)
+	if e.Flags&event.Clear != 0 {
+		p.again(slot)
 	}
 	return n
 }
 
-// drop has knotes that fired for nothing not do so again. One that nobody needs
-// is deleted. One that is needed, but for a condition that does not hold beside
-// one that does, is from now on told of changes only.
-func (p *Poller) drop(td *machine.Thread) error {
+// patience is how often a knote that is left over may fire before it is deleted.
+// Who polls two arrays in turn would delete and register all of both else.
+const patience = 3
+
+// drop has knotes that fired for nothing not do so again: at once, or if there is
+// something else to return, after some patience. One that nobody needs is deleted. One
+// that is needed, but for a condition that does not hold beside one that does, is from
+// now on told of changes only.
+func (p *Poller) drop(td *machine.Thread, atOnce bool) error {
 	for _, s := range p.spent {
 		w := &p.watch[s.slot]
 		if w.need&s.note == 0 {
-			p.forget(td, s.slot, s.note)
+			if w.stale++; w.stale > patience || atOnce {
+				w.stale = 0
+				p.forget(td, s.slot, s.note)
+			}
 		} else if w.clear&s.note == 0 {
 			if err := p.add(td, s.slot, s.note, event.Clear); err != nil && err != syscall.EBADF {
 				return err
@@ -427,8 +446,7 @@ func (p *Poller) askAgain(td *machine.Thread) {
 			if w.clear&w.need&n == 0 {
 				continue
 			}
-			kev := p.change(slot, n)
-			p.q.Register(td, &kev)
+			p.q.Register(td, p.change(slot, n, 0))
 		}
 	}
 	p.shy = p.shy[:0]
