@@ -446,7 +446,10 @@ func (s *Socket) Release(td *machine.Thread) {
 func (s *Socket) hangUp(td *machine.Thread) {
 	p := s.peer
 	switch {
-	case p == nil || p.gone || s.kind == event.Datagram || s.phase != connected:
+	case p == nil || p.gone || s.phase != connected:
+	case s.kind == event.Datagram: // a write need not wait any more, to have its answer
+		p.starved = false
+		p.writers.Post(td, 0)
 	case s.in.n > 0:
 		p.reset(td, syscall.ECONNRESET)
 	default:
