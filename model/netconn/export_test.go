@@ -25,3 +25,6 @@ func (c *Conn) Waiting() int {
 	}
 	return 0
 }
+
+// Backlog is how many connections wait to be accepted.
+const Backlog = backlog
