@@ -35,7 +35,8 @@ type fd struct {
 
 // A side is one direction: who waits for it, and how long.
 type side struct {
-	turn     sync.Mutex // a call at a time
+	turn     sync.Mutex      // a call at a time
+	events   [2]event.Kevent // guarded by turn: room for what a wait returns
 	filter   event.Filter
 	q        *kqueue.Queue // guarded by fd.mu; nil until somebody waits
 	waits    atomic.Bool   // somebody is about to sleep on q, or does
@@ -108,8 +109,7 @@ func (f *fd) wait(td *machine.Thread, s *side) error {
 	if d := s.deadline.Load(); d != 0 {
 		timeout = max(time.Duration(d)-f.stack.now(), 0)
 	}
-	var events [2]event.Kevent
-	if _, err = q.Kevent(td, nil, events[:], timeout); err == syscall.EBADF {
+	if _, err = q.Kevent(td, nil, s.events[:], timeout); err == syscall.EBADF {
 		return net.ErrClosed
 	}
 	return err

@@ -384,3 +384,40 @@ func TestAddresses(t *testing.T) {
 		}
 	})
 }
+
+// A message to and fro costs no allocation, though both sides wait.
+func TestAllocations(t *testing.T) {
+	each(t, func(t *testing.T, s *netconn.Stack) {
+		a, b, err := connected(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		end := make(chan bool)
+		go func() {
+			defer close(end)
+			buf := make([]byte, 8)
+			for {
+				n, err := b.Read(buf)
+				if err != nil {
+					return
+				}
+				b.Write(buf[:n])
+			}
+		}()
+		buf := make([]byte, 8)
+		n := testing.AllocsPerRun(1000, func() {
+			if _, err := a.Write(buf); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.ReadFull(a, buf); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if n != 0 {
+			t.Errorf("%v allocations", n)
+		}
+		a.Close()
+		<-end
+		b.Close()
+	})
+}
