@@ -393,6 +393,9 @@ func TestEpollOnVirtualControl(t *testing.T) {
 	}
 	plays := epollPlays()
 	for _, p := range plays[:3] {
+		if raceEnabled {
+			break // the detector reports that there are no locks, and fails the test
+		}
 		err := found(p, strategies.Entry{Name: "none", New: none.New})
 		t.Logf("%s: %v", p.name, err)
 		if err == nil {

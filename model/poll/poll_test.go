@@ -174,6 +174,13 @@ func TestErrors(t *testing.T) {
 		if n, err := p.Poll(l.td, nil, 0); n != 0 || err != syscall.EBADF {
 			t.Errorf("poll by a closed Poller: %d, %v, want EBADF", n, err)
 		}
+		pipe := l.pipe()
+		if n, err := p.Poll(l.td, []event.PollFD{{FD: int32(pipe.rd)}, {FD: -1}}, 0); n != 0 || err != syscall.EBADF {
+			t.Errorf("poll of a pipe by a closed Poller: %d, %v, want EBADF", n, err)
+		}
+		if n, err := p.Select(l.td, 64, nil, poll.NewFDSet(pipe.wr), nil, &zero); n != 0 || err != syscall.EBADF {
+			t.Errorf("select by a closed Poller: %d, %v, want EBADF", n, err)
+		}
 		if err := p.Close(l.td); err != syscall.EBADF {
 			t.Errorf("closing it again: %v, want EBADF", err)
 		}

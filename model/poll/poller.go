@@ -226,14 +226,19 @@ func (p *Poller) settle(td *machine.Thread, age proc.Age) error {
 			w.asks, w.need, w.fixed = 0, 0, 0 // what it has is left over, and dropped when it fires
 			continue
 		}
-		if w.desc != lives[i] {
-			p.forget(td, slot, w.have)
-			w.desc = lives[i]
-			if w.desc != nil {
-				w.class = classOf(w.desc.File)
+		p.live(td, slot, lives[i])
+		err := p.register(td, slot)
+		for err == syscall.EBADF {
+			// It has been closed since it was looked up. But by dup2 it may be
+			// another's number already, and has never been nobody's.
+			p.proc.Descs(td, p.numbers[i:i+1], lives[i:i+1])
+			if lives[i] == w.desc {
+				break // not it, but the queue
 			}
+			p.live(td, slot, lives[i])
+			err = p.register(td, slot)
 		}
-		if err := p.register(td, slot); err != nil {
+		if err != nil {
 			failed = err
 			w.touched = true // the next call tries again
 			left = append(left, slot)
@@ -249,6 +254,19 @@ func (p *Poller) settle(td *machine.Thread, age proc.Age) error {
 		p.events = make([]event.Kevent, max(p.notes, 2*len(p.events)))
 	}
 	return failed
+}
+
+// live says which life a number has now. What is registered for another goes.
+func (p *Poller) live(td *machine.Thread, slot int32, d *kqueue.Desc) {
+	w := &p.watch[slot]
+	if w.desc == d {
+		return
+	}
+	p.forget(td, slot, w.have)
+	w.desc = d
+	if d != nil {
+		w.class = classOf(d.File)
+	}
 }
 
 // register registers what a linked number needs for what it is asked.
@@ -285,14 +303,14 @@ func (p *Poller) register(td *machine.Thread, slot int32) error {
 			return err
 		}
 	}
-	if w.need|notes(w.fixed) == 0 && len(w.desc.File.Sources()) == 0 {
+	if w.need == 0 && len(w.desc.File.Sources()) == 0 {
 		w.fixed = ready
 	}
 	return nil
 }
 
 // add registers one filter of a number, if it is not yet, or not so, and if the
-// file knows it. A descriptor that has been closed since it was looked up is none.
+// file knows it. Error: that of Register; EBADF if the life of the number is over.
 func (p *Poller) add(td *machine.Thread, slot int32, n notes, mode event.Flags) error {
 	w := &p.watch[slot]
 	if w.have&n != 0 && (w.clear&n != 0) == (mode == event.Clear) {
@@ -306,12 +324,7 @@ func (p *Poller) add(td *machine.Thread, slot int32, n notes, mode event.Flags) 
 		return nil // it has no such condition
 	}
 	p.forget(td, slot, n)
-	switch err := p.q.Register(td, p.change(slot, n, mode)); err {
-	case nil:
-	case syscall.EBADF:
-		w.fixed = event.PollNval
-		return nil
-	default:
+	if err := p.q.Register(td, p.change(slot, n, mode)); err != nil {
 		return err
 	}
 	w.need |= n

@@ -28,6 +28,8 @@ type world struct {
 	k   *kqueue.Kernel
 	p   *proc.Process
 	err error // the first that a thread has noted
+
+	last func() error // when all have ended
 }
 
 func (w *world) note(td *machine.Thread, format string, args ...any) {
@@ -92,6 +94,9 @@ func execute(sc sched.Scheduler, s strategies.Entry, program func(w *world, td *
 	}()
 	if err := m.Run(); err != nil {
 		return err
+	}
+	if w.err == nil && w.last != nil {
+		w.err = w.last()
 	}
 	if w.err == nil {
 		w.err = w.p.Audit(nil)
