@@ -152,7 +152,6 @@ func newCrowd(t *trial, files int) (*crowd, error) {
 	if err != nil {
 		return nil, err
 	}
-	one := []byte{'e'}
 	return &crowd{
 		selecter: func(td *machine.Thread, fds []int) func() (func(int) bool, error) {
 			p := poll.New(td, t.k, e.Process)
@@ -164,11 +163,8 @@ func newCrowd(t *trial, files int) (*crowd, error) {
 				return ready, err
 			}
 		},
-		read: func(td *machine.Thread, fd int, b []byte) (int, error) { return e.rs[fd].Read(td, b) },
-		write: func(td *machine.Thread, fd int) error {
-			_, err := e.ws[fd].Write(td, one)
-			return err
-		},
+		read:  func(td *machine.Thread, fd int, b []byte) (int, error) { return e.rs[fd].Read(td, b) },
+		write: e.writer(),
 	}, nil
 }
 

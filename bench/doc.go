@@ -39,6 +39,7 @@
 //	select-pipes      the same over select
 //	linux-poll        Linux's poll on real pipes; with fds, ready, and bytes where they move
 //	linux-select      the same by select
+//	linux-epoll       a harvest of Linux's epoll on real pipes, level-triggered or, with bytes, edge-triggered
 //	selinfo-poll      the same by the poll that BSDs had before kqueues did it, over pipes of its own
 //	selinfo-select    the same by select; with waiters and bystanders, threads that sleep in it
 package bench

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 )
@@ -106,6 +107,10 @@ func Goals(recs []Record) []Goal {
 		})
 	}
 	each(func(name string) {
+		x, at := f.epoll(name)
+		atMost(8, name, "epoll ÷ kevent, the harvest alone, worst at "+at, x, 1.2)
+	})
+	each(func(name string) {
 		x, at := f.worst("hostpipe", name, "fionread-pipes", false)
 		atMost(9, name, "hostpipe ÷ epoll with FIONREAD, worst at "+at, x, 1.15)
 	})
@@ -134,6 +139,25 @@ func (f *finder) worst(workload, name, op string, rivalFirst bool) (worst float6
 		case math.IsNaN(x):
 		case math.IsNaN(worst), rivalFirst && x < worst, !rivalFirst && x > worst:
 			worst, at = x, briefText(r.Parameters)
+		}
+	}
+	return worst, at
+}
+
+// epoll returns the largest ratio of a harvest by epoll over one by kevent, where a
+// harvest is all that is measured, and at which parameters.
+func (f *finder) epoll(name string) (worst float64, at string) {
+	worst = math.NaN()
+	for i := range f.all {
+		r := &f.all[i]
+		if r.Workload != "epoll" || r.Strategy != name || r.Metric != "ns/event" || r.Parameters["by"] != "epoll" || r.Parameters["bytes"] != nil {
+			continue
+		}
+		x := r.Median / rivalsOf("epoll")[1].cost(f, r)
+		if !math.IsNaN(x) && !(x <= worst) {
+			p := maps.Clone(r.Parameters)
+			delete(p, "by")
+			worst, at = x, paramText(p)
 		}
 	}
 	return worst, at

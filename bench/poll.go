@@ -43,6 +43,21 @@ func (t *trial) estate(td *machine.Thread, pipes int) (*estate, error) {
 	return e, nil
 }
 
+// reader returns what empties a pipe that holds few bytes, for one thread.
+func (e *estate) reader() func(td *machine.Thread, pipe int) (int, error) {
+	buf := make([]byte, 64)
+	return func(td *machine.Thread, pipe int) (int, error) { return e.rs[pipe].Read(td, buf) }
+}
+
+// writer returns what puts a byte into a pipe.
+func (e *estate) writer() func(td *machine.Thread, pipe int) error {
+	one := []byte{'e'}
+	return func(td *machine.Thread, pipe int) error {
+		_, err := e.ws[pipe].Write(td, one)
+		return err
+	}
+}
+
 // newAsker asks in-process pipes through a Poller, which by calls.
 func newAsker(by func(p *poll.Poller, n int) (call func(*machine.Thread) (int, error), found func([]int) []int)) func(t *trial, n int) (*asker, func(), error) {
 	return func(t *trial, n int) (*asker, func(), error) {
@@ -52,17 +67,8 @@ func newAsker(by func(p *poll.Poller, n int) (call func(*machine.Thread) (int, e
 		if err != nil {
 			return nil, nil, err
 		}
-		one, buf := []byte{'e'}, make([]byte, 64)
 		call, found := by(poll.New(td, t.k, e.Process), n)
-		return &asker{
-			call:  call,
-			found: found,
-			read:  func(td *machine.Thread, pipe int) (int, error) { return e.rs[pipe].Read(td, buf) },
-			write: func(td *machine.Thread, pipe int) error {
-				_, err := e.ws[pipe].Write(td, one)
-				return err
-			},
-		}, func() {}, nil
+		return &asker{call: call, found: found, read: e.reader(), write: e.writer()}, func() {}, nil
 	}
 }
 

@@ -76,7 +76,7 @@ const (
 
 // Workloads returns all workloads, in the order in which they are printed.
 func Workloads() []*Workload {
-	return []*Workload{single, disjoint, crosscore, shared, fanout, churn, wake, blockingfilter, pipetest, hostpipe, polls, selects}
+	return []*Workload{single, disjoint, crosscore, shared, fanout, churn, wake, blockingfilter, pipetest, hostpipe, polls, selects, epolls}
 }
 
 // An item is one thing that each round measures once.

@@ -176,7 +176,7 @@ func (f *finder) table(rows []*Record, p painter) (times, why *grid) {
 		}
 		var counts []string
 		for _, rival := range rivals {
-			x := r.Median / f.median("reference", rival.params(r.Parameters), "", "ns/event")
+			x := r.Median / rival.cost(f, r)
 			switch {
 			case len(rivals) == 1:
 				row = append(row, ratio(x))
@@ -195,34 +195,44 @@ func (f *finder) table(rows []*Record, p painter) (times, why *grid) {
 	return g, c
 }
 
-// A rival is a reference that a workload is compared with, at each of its
-// parameter sets.
+// A rival is something that the records of a workload are compared with, at each
+// parameter set.
 type rival struct {
-	name   string
-	params func(map[string]any) map[string]any
+	name string
+	cost func(f *finder, r *Record) float64 // of an event, NaN if it was not measured
 }
 
 // rivalsOf returns those of a workload.
 func rivalsOf(workload string) []rival {
-	same := func(op string) func(map[string]any) map[string]any {
-		return func(map[string]any) map[string]any { return map[string]any{"op": op} }
+	one := func(name, op string) rival { // whatever the parameters
+		return rival{name, func(f *finder, r *Record) float64 {
+			return f.median("reference", map[string]any{"op": op}, "", "ns/event")
+		}}
 	}
-	and := func(op string) func(map[string]any) map[string]any {
-		return func(p map[string]any) map[string]any { return with(p, "op", op) }
+	same := func(name, op string) rival { // with the same parameters
+		return rival{name, func(f *finder, r *Record) float64 {
+			p := with(r.Parameters, "op", op)
+			delete(p, "by")
+			return f.median("reference", p, "", "ns/event")
+		}}
 	}
 	switch workload {
 	case "churn":
-		return []rival{{"epoll_ctl", same("epoll_ctl")}}
+		return []rival{one("epoll_ctl", "epoll_ctl")}
 	case "wake":
-		return []rival{{"channel", same("channel")}}
+		return []rival{one("channel", "channel")}
 	case "crosscore":
-		return []rival{{"line", same("line")}}
+		return []rival{one("line", "line")}
 	case "pipetest":
-		return []rival{{"epoll", and("epoll-pipes")}}
+		return []rival{same("epoll", "epoll-pipes")}
 	case "hostpipe":
-		return []rival{{"FIONREAD", and("fionread-pipes")}}
+		return []rival{same("FIONREAD", "fionread-pipes")}
 	case "poll", "select":
-		return []rival{{"Linux", and("linux-" + workload)}, {"selinfo", and("selinfo-" + workload)}}
+		return []rival{same("Linux", "linux-"+workload), same("selinfo", "selinfo-"+workload)}
+	case "epoll":
+		return []rival{same("Linux", "linux-epoll"), {"kevent", func(f *finder, r *Record) float64 {
+			return f.median(workload, with(r.Parameters, "by", "kevent"), r.Strategy, "ns/event")
+		}}}
 	}
 	return nil
 }

@@ -10,6 +10,12 @@ var (
 	RaceBuild  = raceBuild
 )
 
+// A Figure is one plot of the page.
+type Figure = figure
+
+// Figures are the plots that records have data for.
+var Figures = figures
+
 const (
 	ChildVerb   = childVerb
 	ExitOK      = exitOK
