@@ -10,9 +10,10 @@ import (
 
 // audit asks for events when nothing runs any more: each queue that somebody sleeps
 // on, which must have none; and those that watch queues and their queues, of
-// which none may have an event that its watcher does not know of. Numbers that
-// the threads close may stand for another queue by now, and are left out.
-func (r *run) audit(queues []int) {
+// which none may have an event that its watcher does not know of. And it makes the
+// polls once more that somebody sleeps in, which must find nothing. Numbers that
+// the threads close may stand for something else by now, and are left out.
+func (r *run) audit(queues []int, polls []event.Op) {
 	watches := watches(r.s, r.history)
 	slept := slices.Clone(queues)
 	for _, w := range watches {
@@ -30,6 +31,13 @@ func (r *run) audit(queues []int) {
 			t.Ops = append(t.Ops, event.Op{Call: event.CallKevent, FD: fd, Room: script.MaxRoom})
 		}
 	}
+	for _, op := range polls {
+		op.Wait = event.NoWait
+		op.FDs = slices.DeleteFunc(slices.Clone(op.FDs), func(p event.PollFD) bool { return reused(int(p.FD)) })
+		if op.Call != event.CallEpollWait || !reused(op.FD) {
+			t.Ops = append(t.Ops, op)
+		}
+	}
 	l := r.lane(0, t)
 	l.name = "audit"
 	r.start(l)
@@ -41,6 +49,10 @@ func (r *run) audit(queues []int) {
 	}
 	has := map[int]event.Result{}
 	for _, rec := range l.log.Records(len(l.ops), len(l.ops)) {
+		if len(rec.Result.Polled) > 0 {
+			r.fail(noLostWake, "nothing runs any more and a thread sleeps in a %v, of which %v finds: %v", rec.Op.Call, rec.Op, rec.Result)
+			return
+		}
 		if len(rec.Result.Events) == 0 {
 			continue
 		}

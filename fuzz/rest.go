@@ -17,6 +17,7 @@ func (r *run) sleepers(asleep *machine.DeadlockError) {
 		lanes[l.name] = l
 	}
 	var queues []int
+	var polls []event.Op
 	for _, s := range asleep.Sleepers {
 		l := lanes[s.Thread]
 		if l == nil || l.ended.Load() == l.begun.Load() {
@@ -24,13 +25,21 @@ func (r *run) sleepers(asleep *machine.DeadlockError) {
 			return
 		}
 		op := l.ops[l.ended.Load()]
-		if s.On != "kevent" || op.Call != event.CallKevent || op.Wait != event.Forever {
+		if s.On != "kevent" || op.Wait != event.Forever {
 			r.fail(noDeadlock, "%v; %s is in %v", asleep, s.Thread, op)
 			return
 		}
-		queues = append(queues, op.FD)
+		switch op.Call {
+		case event.CallKevent:
+			queues = append(queues, op.FD)
+		case event.CallPoll, event.CallSelect, event.CallEpollWait:
+			polls = append(polls, op)
+		default:
+			r.fail(noDeadlock, "%v; %s is in %v", asleep, s.Thread, op)
+			return
+		}
 	}
-	r.audit(queues)
+	r.audit(queues, polls)
 }
 
 // end closes everything, queues first, and sees that everybody leaves.
@@ -70,6 +79,9 @@ func (r *run) closeAll(td *machine.Thread) {
 	defer r.caught("closer")
 	if r.invariants(r.p.Audit(td)); r.failed() {
 		return
+	}
+	for i := range r.used() {
+		r.lanes[i].caller.Leave(td)
 	}
 	for _, queues := range []bool{true, false} {
 		for fd := range r.plan.top {

@@ -20,11 +20,12 @@ const (
 	MayOweVisit
 	TwoLives
 	EndedMeanwhile
+	EachCondition
 	freedoms
 )
 
 var freedomNames = [freedoms]string{
-	"anyOrder", "lateNews", "halfEnded", "HalfClosed", "MayLoop", "AnyCount", "claimedMeanwhile", "mayOweVisit", "twoLives", "EndedMeanwhile",
+	"anyOrder", "lateNews", "halfEnded", "HalfClosed", "MayLoop", "AnyCount", "claimedMeanwhile", "mayOweVisit", "twoLives", "EndedMeanwhile", "EachCondition",
 }
 
 // String returns the name.

@@ -24,6 +24,8 @@ type Caller struct {
 
 	// Of the results so far.
 	events []event.Kevent
+
+	polling
 }
 
 // Begin makes c the caller of a thread of process p on kernel k, whose sockets are of
@@ -33,9 +35,9 @@ type Caller struct {
 func (c *Caller) Begin(k *kqueue.Kernel, p *proc.Process, n *device.Network, seed1, seed2 uint64, keep bool) {
 	c.k, c.p, c.net = k, p, n
 	c.rng.Seed(seed1, seed2)
-	c.events = c.events[:0]
+	c.events, c.polled, c.poller = c.events[:0], c.polled[:0], nil
 	if keep {
-		c.events = nil
+		c.events, c.polled = nil, nil
 	}
 }
 

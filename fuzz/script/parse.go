@@ -3,6 +3,7 @@ package script
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -234,6 +235,8 @@ func check(op event.Op, setup bool) (word, want string) {
 		return "wait=forever", "zero or finite, since setup has nobody to wait for"
 	case len(op.Changes) > MaxChanges:
 		return fmt.Sprintf("%d changes", len(op.Changes)), fmt.Sprintf("at most %d", MaxChanges)
+	case op.Call == event.CallSelect && slices.ContainsFunc(op.FDs, func(p event.PollFD) bool { return p.FD > MaxSelected }):
+		return "select", fmt.Sprintf("descriptors up to %d", MaxSelected)
 	case len(op.FDs) > MaxPolled:
 		return fmt.Sprintf("%d entries", len(op.FDs)), fmt.Sprintf("at most %d", MaxPolled)
 	}

@@ -73,10 +73,12 @@ const (
 	MaxRoom    = 64      // events of one kevent
 	MaxBytes   = 1 << 17 // of one read or write
 	MaxFD      = 63      // the highest number that dup2 may make
-	MaxTimer   = 1000    // milliseconds of a timer
-	MinPeriod  = 20      // microseconds of a timer that expires again and again
-	MaxChoice  = 1 << 20 // of a decision; there are fewer timers that could all be due at once
-	maxText    = 1 << 20 // bytes of a script
+
+	MaxSelected = 1023    // the highest number in a set of select
+	MaxTimer    = 1000    // milliseconds of a timer
+	MinPeriod   = 20      // microseconds of a timer that expires again and again
+	MaxChoice   = 1 << 20 // of a decision; there are fewer timers that could all be due at once
+	maxText     = 1 << 20 // bytes of a script
 
 	decisionsInLine = 40
 )

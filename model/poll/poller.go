@@ -129,13 +129,10 @@ func New(td *machine.Thread, k *kqueue.Kernel, process *proc.Process) *Poller {
 	return p
 }
 
-// Close ends the Poller and deletes its knotes. It may block. Every later call
-// answers EBADF.
-func (p *Poller) Close(td *machine.Thread) error {
-	p.begin(td)
-	defer p.end()
-	return p.q.Close(td)
-}
+// Close ends the Poller and deletes its knotes. Any thread may call it, also while
+// the one that it belongs to is in a call: that answers EBADF then, asleep or not, as
+// every later one does. It may block.
+func (p *Poller) Close(td *machine.Thread) error { return p.q.Close(td) }
 
 // descs is what the Poller's queue looks numbers up in: the lives that the call
 // has found, so that a knote is of what the call speaks of, whatever others have
