@@ -15,10 +15,12 @@ import (
 func TestExploreAllocatesNothing(t *testing.T) {
 	const few, many = 1_000, 4_000
 	for _, e := range strategies.All {
-		for _, scheduler := range []string{"random", "pct:3"} {
-			t.Run(e.Name+"/"+scheduler, func(t *testing.T) {
+		for _, what := range []struct{ scenario, scheduler string }{
+			{"standard", "random"}, {"standard", "pct:3"}, {"dup2-against-poll", "random"},
+		} {
+			t.Run(e.Name+"/"+what.scenario+"/"+what.scheduler, func(t *testing.T) {
 				allocations := func(n int) float64 {
-					x := standard(t, e, scheduler, n, 1)
+					x := explorationOf(t, what.scenario, e, what.scheduler, n, 1)
 					searched := 0
 					count := testing.AllocsPerRun(1, func() {
 						got := x.Explore(context.Background())

@@ -14,7 +14,13 @@ import (
 // standard is an exploration of n executions of the scenario standard, in parts.
 func standard(tb testing.TB, e strategies.Entry, scheduler string, n, parts int) fuzz.Exploration {
 	tb.Helper()
-	s, err := fuzz.Scenario("standard")
+	return explorationOf(tb, "standard", e, scheduler, n, parts)
+}
+
+// explorationOf is standard of another scenario.
+func explorationOf(tb testing.TB, scenario string, e strategies.Entry, scheduler string, n, parts int) fuzz.Exploration {
+	tb.Helper()
+	s, err := fuzz.Scenario(scenario)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -50,6 +50,8 @@ type drawing struct {
 	objects []*object         // that the script has
 	made    int               // descriptors
 	fds     [allClasses][]int // of those, those of each class
+
+	asked [][]event.PollFD // of polls so far
 }
 
 // setup draws what there is before the threads begin: on each CPU in turn some

@@ -83,6 +83,9 @@ var common = []act{
 	{event.CallClose, onAny},
 	{event.CallDup, onAny},
 	{event.CallDup2, func(g *drawing, op *event.Op) { op.FD, op.To = g.any(), g.any() }},
+	{event.CallPoll, drawPoll},
+	{event.CallPoll, drawPoll},
+	{event.CallSelect, drawPoll},
 }
 
 // some draws which objects a script has: those that are not rare, and each of the

@@ -123,13 +123,16 @@ func (p *plan) mayFail(r *Record) bool {
 	})
 }
 
-// open reports whether it is sure that number fd was open during all of a call.
+// open reports whether it is sure that number fd was open during all of a call, and
+// had one life.
 func (p *plan) open(fd int64, r *Record) bool {
 	made := false
 	for i := range p.h {
 		o := &p.h[i]
 		switch {
 		case o.Op.Call == event.CallClose && int64(o.Op.FD) == fd && o.Call < r.Return && o.Result.Errno == 0:
+			return false
+		case o.Op.Call == event.CallDup2 && int64(o.Op.To) == fd && overlap(o, r):
 			return false
 		case o.Result.Pending || o.Result.Errno != 0 || o.Return > r.Call:
 		case o.Op.Call == event.CallDup2:
