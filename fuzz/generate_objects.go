@@ -16,6 +16,7 @@ const (
 	probe
 	readEnd
 	writeEnd
+	epolled
 	allClasses
 )
 
@@ -25,6 +26,7 @@ var watchedBy = [allClasses][]event.Filter{
 	probe:    {event.Read, event.Write},
 	readEnd:  {event.Read, event.Except},
 	writeEnd: {event.Write, event.Except},
+	epolled:  {event.Read},
 }
 
 // An object is something that scripts have, and what is done with it. What threads
@@ -54,7 +56,7 @@ func often(n int, a act) []act { return slices.Repeat([]act{a}, n) }
 
 // objects are all there are. One that is new is a row here and, if nothing else has what
 // it makes, a class.
-var objects = []*object{queues, pipes, probes}
+var objects = []*object{queues, pipes, probes, epolls}
 
 var queues = &object{
 	name:  "kqueue",

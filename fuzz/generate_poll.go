@@ -73,3 +73,41 @@ func (g *drawing) there() (of []class) {
 	}
 	return of
 }
+
+// An epoll is what some scripts have.
+var epolls = &object{
+	name:  "epoll",
+	rare:  true,
+	makes: []making{{act{event.CallEpoll, nil}, []class{epolled}}},
+	acts: append(append(often(3, act{event.CallEpollCtl, drawControl}), often(4, act{event.CallEpollWait, drawEpollWait})...),
+		act{event.CallEpoll, nil}),
+}
+
+// drawControl draws what is done to an item. Each has an udata of its own, since
+// what is returned of it names it by that.
+func drawControl(g *drawing, op *event.Op) {
+	op.FD = g.of(epolled)
+	op.To = g.of(g.there()...)
+	op.Ctl = rapid.SampledFrom([]event.EpollOp{event.EpollAdd, event.EpollAdd, event.EpollAdd, event.EpollMod, event.EpollMod, event.EpollDel}).Draw(g.t, "control")
+	if op.Ctl == event.EpollDel {
+		return
+	}
+	g.udata++
+	op.Udata = g.udata
+	op.Events = g.conditions()
+	for _, mode := range []event.PollEvents{event.EpollET, event.EpollOneShot, event.EpollExclusive, event.EpollWakeup} {
+		most := 2
+		if mode == event.EpollExclusive || mode == event.EpollWakeup {
+			most = 15
+		}
+		if rapid.IntRange(0, most).Draw(g.t, "mode") == most {
+			op.Events |= mode
+		}
+	}
+}
+
+func drawEpollWait(g *drawing, op *event.Op) {
+	op.FD = g.of(epolled)
+	op.Room = rapid.SampledFrom([]int{0, 1, 1, 2, 8, 8, 8}).Draw(g.t, "room")
+	op.Wait = rapid.SampledFrom(g.waits).Draw(g.t, "wait")
+}

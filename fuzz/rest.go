@@ -86,7 +86,9 @@ func (r *run) closeAll(td *machine.Thread) {
 	for _, queues := range []bool{true, false} {
 		for fd := range r.plan.top {
 			f, err := r.p.File(td, fd)
-			if _, ok := f.(*kqueue.Queue); err == nil && (ok || !queues) {
+			_, queue := f.(*kqueue.Queue)
+			_, nested := f.(kqueue.Nested)
+			if err == nil && (queue || nested || !queues) {
 				r.p.Close(td, fd)
 			}
 		}

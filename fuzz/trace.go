@@ -198,6 +198,15 @@ func (t *tracer) look(s *TraceStep) {
 			if q, ok := d.File.(*kqueue.Queue); ok && t.names[q] == "" {
 				t.names[q] = fmt.Sprint("kqueue ", fd)
 			}
+			if ep, ok := d.File.(kqueue.Nested); ok && t.names[ep.Inner()] == "" {
+				t.names[ep.Inner()] = fmt.Sprint("epoll ", fd)
+			}
+		}
+	}
+	for i := range t.r.used() {
+		l := &t.r.lanes[i]
+		if q := l.caller.Polls(); q != nil && t.names[q] == "" {
+			t.names[q] = "what " + l.name + " polls with"
 		}
 	}
 	for len(t.to.Domains) < len(sight.Inside) {

@@ -66,7 +66,7 @@ func (p *plan) looks(k key, r *Record, weak bool) (entries [][]part) {
 				continue
 			}
 			p := part{does: does, fd: fd, entry: i, asks: g, says: says & g, weak: weak}
-			if says == event.PollNval {
+			if says&event.PollNval != 0 { // it is said alone
 				p.says = says
 			}
 			entries = append(entries, []part{{does: found, fd: fd}, p})

@@ -16,7 +16,36 @@ func (r *replay) control(n int32, c *call, rec *Record, step event.Step) bool {
 		r.findsFor(c, rec)
 		return true
 	case step == event.Changed:
+		// An item is several knotes, and nothing is returned of what is new before the
+		// last of them has changed.
+		if c.change++; c.change < changes(rec) {
+			return true
+		}
 		return r.controls(n, c, rec)
+	}
+	return step == event.Change
+}
+
+// changes counts the changes that an epoll_ctl makes to the epoll's queue.
+func changes(rec *Record) (n int) {
+	for _, s := range rec.Steps {
+		if s.Step == event.Changed {
+			n++
+		}
+	}
+	return n
+}
+
+// deletes has an epoll_ctl that is under way, and deletes the item, do so now if
+// there is one: at which instant in the call it does, nobody says.
+func (r *replay) deletes(ref spec.Ref) bool {
+	for i := range r.h {
+		c, rec := &r.calls[i], &r.h[i]
+		if rec.Op.Call != event.CallEpollCtl || rec.Op.Ctl != event.EpollDel || c.stage != 2 || c.applied || c.errno != 0 ||
+			!r.s.NamesItem(ref, c.epoll, c.found, rec.Op) {
+			continue
+		}
+		return r.controls(int32(i), c, rec)
 	}
 	return false
 }

@@ -171,6 +171,9 @@ func (r *replay) missed(c *call, rec *Record) bool {
 		if !(none && r.s.Closed(c.queue)) && r.s.MayBeGone(ref) {
 			return false
 		}
+		if r.deletes(ref) {
+			return false
+		}
 		if none {
 			return true
 		}

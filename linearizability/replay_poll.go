@@ -93,12 +93,15 @@ func (r *replay) may(x *sight, rec *Record, v event.PollEvents) bool {
 
 // piecemeal reports whether each condition of v was right at some instant.
 func (x *sight) piecemeal(v event.PollEvents) bool {
+	if v&event.PollNval != 0 {
+		return false
+	}
 	for _, g := range spec.EachCondition {
 		if !slices.ContainsFunc(x.values[:x.seen], func(w event.PollEvents) bool { return w != event.PollNval && w&g == v&g }) {
 			return false
 		}
 	}
-	return v != event.PollNval
+	return true
 }
 
 // looked holds the answer of a poll against what its looks have come to.

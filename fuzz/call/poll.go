@@ -15,7 +15,9 @@ type polling struct {
 	fds    []event.PollFD // scratch of poll
 	sets   [3]poll.FDSet  // scratch of select
 	polled []event.Polled // of the results so far
-	ready  []event.PollFD // scratch of epoll_wait
+
+	asks  poll.EpollEvent   // scratch of epoll_ctl
+	ready []poll.EpollEvent // scratch of epoll_wait
 }
 
 // Leave ends what the thread polls with, if it has polled: it has done all that it
@@ -25,6 +27,16 @@ func (c *Caller) Leave(td *machine.Thread) {
 		c.poller.Close(td)
 		c.poller = nil
 	}
+}
+
+// Polls returns the queue that the thread polls with, nil if it has not polled.
+//
+//go:norace
+func (c *Caller) Polls() *kqueue.Queue {
+	if c.poller == nil {
+		return nil
+	}
+	return c.poller.Queue()
 }
 
 // with returns the thread's Poller.

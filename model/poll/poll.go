@@ -227,6 +227,9 @@ func (p *Poller) certain() (n int) {
 // answer answers with conditions of a number that hold. It returns how many
 // entries, or bits, have thereby their first, and whether any was asked for.
 func (p *Poller) answer(slot int32, w *watch, holds event.PollEvents) (n int, hit bool) {
+	if w.fixed&event.PollNval != 0 && holds&event.PollNval == 0 {
+		return 0, true // told of a life that has been seen to end: its knotes go with it
+	}
 	if p.kind == selects {
 		return p.mark(slot, w, holds)
 	}

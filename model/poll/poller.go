@@ -134,6 +134,12 @@ func New(td *machine.Thread, k *kqueue.Kernel, process *proc.Process) *Poller {
 // every later one does. It may block.
 func (p *Poller) Close(td *machine.Thread) error { return p.q.Close(td) }
 
+// Queue returns the queue that the Poller has its knotes in, for who shows what a
+// kernel does.
+//
+//go:norace
+func (p *Poller) Queue() *kqueue.Queue { return p.q }
+
 // descs is what the Poller's queue looks numbers up in: the lives that the call
 // has found, so that a knote is of what the call speaks of, whatever others have
 // done to the table since.

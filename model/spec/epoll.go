@@ -27,7 +27,8 @@ import (
 // have it.
 const Item event.Filter = 1
 
-// chained is how many epolls there may be in a row. "Measured on Linux 6.18:
+// chained is how many epolls and kqueues there may be in a chain that an epoll makes
+// longer. "Measured on Linux 6.18:
 // five chained epolls work, the sixth ADD is ELOOP".
 const chained = 5
 
@@ -35,14 +36,11 @@ const chained = 5
 const exclusiveMay = event.PollIn | event.PollOut | event.PollErr | event.PollHup | event.EpollExclusive | event.EpollWakeup | event.EpollET
 
 // EnterEpoll begins an epoll_wait(2) on descriptor fd with room for so many
-// events, and returns the epoll that it stands for. Errors: EINVAL if there is
-// no room, or if it is no epoll; EBADF.
+// events, and returns the epoll that it stands for. Errors: EBADF; EINVAL
+// if there is no room, or if it is no epoll.
 func (s *State) EnterEpoll(fd, room int) (q int32, errno syscall.Errno) {
-	if room <= 0 {
-		return 0, syscall.EINVAL
-	}
 	l, errno := s.Find(fd)
-	if errno == 0 && s.files[l.file].kind != epoll {
+	if errno == 0 && (room <= 0 || s.files[l.file].kind != epoll) {
 		errno = syscall.EINVAL
 	}
 	return l.file, errno
@@ -57,8 +55,10 @@ func (s *State) Control(ep, l Life, op event.Op) syscall.Errno {
 	switch {
 	case s.files[q].kind != epoll || q == l.file:
 		return syscall.EINVAL
-	case s.files[q].gone:
+	case s.files[q].gone && add:
 		return syscall.EBADF
+	case s.files[q].gone:
+		return syscall.ENOENT // no item of it survives
 	case exclusive && (!add || s.files[l.file].kind == epoll || op.Events&^exclusiveMay != 0):
 		return syscall.EINVAL
 	case add && s.collects(l.file) && s.tooLong(q, l.file):
@@ -112,16 +112,18 @@ func (s *State) MayBeLate(l Life) bool {
 	return !slices.ContainsFunc(s.slots, func(x slot) bool { return x.life == l.life && !x.ending })
 }
 
+// NamesItem reports whether op, which has found what it speaks of, speaks of an item.
+func (s *State) NamesItem(r Ref, ep, l Life, op event.Op) bool {
+	return r == Ref{queue: ep.file, life: l.file, filter: Item, ident: uint64(op.To)}
+}
+
 // tooLong reports whether epoll q may not watch file n, which is a kqueue or an
 // epoll: it would watch itself, or the chain would be too long.
 func (s *State) tooLong(q, n int32) bool {
 	if s.reaches(n, q) {
 		return true
 	}
-	if s.files[n].kind == epoll && s.above(q)+s.below(n) > chained {
-		return true
-	}
-	return s.above(q)+s.below(n) > depth
+	return s.above(q)+s.below(n) > chained
 }
 
 // item is ask for an item.
