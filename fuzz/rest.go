@@ -80,6 +80,9 @@ func (r *run) closeAll(td *machine.Thread) {
 	if r.invariants(r.p.Audit(td)); r.failed() {
 		return
 	}
+	if r.invariants(r.net.Audit(td)); r.failed() {
+		return
+	}
 	for i := range r.used() {
 		r.lanes[i].caller.Leave(td)
 	}

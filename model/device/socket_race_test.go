@@ -313,7 +313,7 @@ func TestSocketStories(t *testing.T) {
 						holds := st.tell(w)
 						err := m.Run()
 						if err == nil {
-							err = errors.Join(holds(), w.k.Audit(nil, w.p))
+							err = errors.Join(holds(), w.k.Audit(nil, w.p), w.net.Audit(nil))
 						}
 						m.Abandon()
 						if err != nil || t.Failed() {
@@ -337,7 +337,9 @@ func TestSocketStoriesNatively(t *testing.T) {
 					holds := st.tell(w)
 					err := m.Run()
 					if err == nil {
-						err = holds()
+						td := m.Attach("audit", 0)
+						err = errors.Join(holds(), w.net.Audit(td))
+						td.Detach()
 					}
 					if err != nil || t.Failed() {
 						t.Fatal(err)

@@ -2,6 +2,7 @@ package device_test
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -27,8 +28,9 @@ func TestSocketScripts(t *testing.T) {
 				t.Run(sc.name, func(t *testing.T) {
 					l := newLab(t, s)
 					defer l.end()
-					sc.run(t, &modelRig{lab: l, net: device.NewNetwork(l.k), fds: map[string]uint64{}}, false)
-					if err := l.k.Audit(l.td, l.p, l.q); err != nil {
+					net := device.NewNetwork(l.k)
+					sc.run(t, &modelRig{lab: l, net: net, fds: map[string]uint64{}}, false)
+					if err := errors.Join(l.p.Audit(l.td), net.Audit(l.td)); err != nil {
 						t.Error(err)
 					}
 				})
@@ -41,7 +43,7 @@ func TestSocketScripts(t *testing.T) {
 				if sc.model {
 					t.Skip("the script is of options or marks that are the model's own")
 				}
-				r := &linuxRig{fds: map[string]int{}, ports: map[int]string{}}
+				r := newLinuxRig(t)
 				defer r.end()
 				sc.run(t, r, true)
 			})
@@ -311,8 +313,26 @@ func pollNames(is [6]bool) string {
 
 // A linuxRig has sockets of this machine.
 type linuxRig struct {
-	fds   map[string]int
-	ports map[int]string
+	nobody *unix.SockaddrInet4 // a port of TCP and UDP that is taken, and does not listen
+	fds    map[string]int
+}
+
+func newLinuxRig(t *testing.T) *linuxRig {
+	r := &linuxRig{fds: map[string]int{}}
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Skipf("there are no sockets of Inet here: %v", err)
+	}
+	r.fds["nobody"] = fd
+	if err := r.bind("nobody", fd); err != nil {
+		t.Skipf("there is no loopback here: %v", err)
+	}
+	sa, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.nobody = sa.(*unix.SockaddrInet4)
+	return r
 }
 
 func (r *linuxRig) end() {
@@ -419,7 +439,7 @@ func (r *linuxRig) address(of int, who string) unix.Sockaddr {
 		if domain, _ := unix.GetsockoptInt(of, unix.SOL_SOCKET, unix.SO_DOMAIN); domain == unix.AF_UNIX {
 			return &unix.SockaddrUnix{Name: "@kqlab-nobody"}
 		}
-		return &unix.SockaddrInet4{Port: 9, Addr: [4]byte{127, 0, 0, 1}}
+		return r.nobody
 	}
 	sa, err := unix.Getsockname(r.fds[who])
 	if err != nil {
