@@ -260,6 +260,46 @@ var stories = []story{
 			return nil
 		}
 	}},
+	{"one end ends, and both of the other's threads wait", func(w *world) func() error {
+		var read int
+		var werr, rerr error
+		w.m.Go("maker", 0, func(td *machine.Thread) {
+			a, b, err := device.NewSocketPair(td, w.k, event.Stream)
+			if err != nil {
+				w.t.Error(err)
+			}
+			a.SetOption(td, device.SndBuf, 1)
+			x, y := w.holder(td, a), w.holder(td, b)
+			z := &holder{w, td, w.k.NewQueue(td, w.p), a, x.fd}
+			w.m.Go("writer", 1, func(td *machine.Thread) {
+				x.td = td
+				for werr == nil {
+					_, werr = x.write([]byte{1})
+				}
+			})
+			w.m.Go("reader", 0, func(td *machine.Thread) {
+				z.td = td
+				for {
+					n, err := z.read(make([]byte, 4))
+					if read, rerr = read+n, err; n == 0 {
+						return
+					}
+				}
+			})
+			w.m.Go("other", 1, func(td *machine.Thread) {
+				y.td = td
+				y.write([]byte{1, 2})
+				y.s.Shutdown(td, event.ReadSide)
+				y.s.Shutdown(td, event.WriteSide)
+			})
+		})
+		return func() error {
+			if werr != syscall.EPIPE || rerr != nil || read != 2 {
+				return fmt.Errorf("a write %v, %d bytes read, %v; want EPIPE, 2, nil", werr, read, rerr)
+			}
+			return nil
+		}
+	}},
 	{"datagrams, and nobody to have them", func(w *world) func() error {
 		var got, refused int
 		w.m.Go("maker", 0, func(td *machine.Thread) {

@@ -284,6 +284,17 @@ func TestDatagramEvents(t *testing.T) {
 		p.expect()
 		p.read(p.b, 9, 6, nil)
 		p.expect(p.on(event.Write, event.Clear, 0, 10))
+		// One that was refused though there was more than the mark.
+		p.change(p.on(event.Write, event.Add, event.NoteLowat, 1), nil)
+		p.expect(p.on(event.Write, event.Clear, 0, 10))
+		p.write(p.a, 2, 2, nil)
+		p.write(p.a, 4, 4, nil)
+		p.write(p.a, 5, 0, syscall.EAGAIN)
+		p.expect()
+		p.read(p.b, 9, 2, nil)
+		p.expect(p.on(event.Write, event.Clear, 0, 6))
+		p.read(p.b, 9, 4, nil)
+		p.expect() // no news
 		for range device.MaxDatagrams {
 			p.write(p.a, 0, 0, nil)
 		}
