@@ -10,9 +10,9 @@ import (
 )
 
 // Concurrent draws scripts of two to six threads over everything that a script
-// can say: queues, nested and not, pipes, probes, user events and timers; the
-// whole space of change flags; room from none to plenty; waits of no time, some
-// and for ever; close, dup and dup2 of all of them, and the making of more.
+// can say: queues, nested and not, pipes, fifos, terminals, probes, user events and
+// timers; the whole space of change flags; room from none to plenty; waits of no time,
+// some and for ever; close, dup and dup2 of all of them, and the making of more.
 func Concurrent() *rapid.Generator[*script.Script] {
 	return rapid.Custom(func(t *rapid.T) *script.Script {
 		g := &drawing{t: t, waits: []event.Wait{event.NoWait, event.NoWait, event.Finite, event.Forever}, timers: true, manners: true, cpus: script.MaxCPU + 1}

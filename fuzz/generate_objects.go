@@ -17,6 +17,11 @@ const (
 	readEnd
 	writeEnd
 	epolled
+	fifoBoth
+	fifoReader
+	fifoWriter
+	master
+	slave
 	allClasses
 )
 
@@ -27,6 +32,12 @@ var watchedBy = [allClasses][]event.Filter{
 	readEnd:  {event.Read, event.Except},
 	writeEnd: {event.Write, event.Except},
 	epolled:  {event.Read},
+
+	fifoBoth:   {event.Read, event.Write, event.Except},
+	fifoReader: {event.Read, event.Except},
+	fifoWriter: {event.Write, event.Except},
+	master:     {event.Read, event.Write, event.Except},
+	slave:      {event.Read, event.Write, event.Except},
 }
 
 // An object is something that scripts have, and what is done with it. What threads
@@ -56,7 +67,7 @@ func often(n int, a act) []act { return slices.Repeat([]act{a}, n) }
 
 // objects are all there are. One that is new is a row here and, if nothing else has what
 // it makes, a class.
-var objects = []*object{queues, pipes, probes, epolls}
+var objects = []*object{queues, pipes, probes, epolls, fifos, ptys}
 
 var queues = &object{
 	name:  "kqueue",

@@ -137,7 +137,7 @@ func step(s state, p *part, k key, lax laxity) []state {
 		}
 		all[0] = s
 	case opened:
-		if !s.Opened(&c.work, int(p.rec.Result.N)) {
+		if c.work.Opens() != s.Opened(&c.work, int(p.rec.Result.N)) {
 			return nil
 		}
 		all[0] = s
@@ -192,7 +192,7 @@ func step(s state, p *part, k key, lax laxity) []state {
 		}
 		s.Act(&c.work, &p.rec.Op)
 		if !p.last {
-			if !c.work.Opens() {
+			if lax < laxities && !c.work.Opens() {
 				return nil
 			}
 		} else if lax < laxities && !p.rec.Result.Equal(event.Result{N: c.work.N, Errno: c.work.Errno}) {

@@ -177,9 +177,9 @@ func (s *State) opens(w *Work, f file) {
 func (w *Work) Opens() bool { return w.opened != 0 }
 
 // Opened is the last step of work that Opens: fd is a descriptor for the file. It
-// returns false if the number cannot be.
+// returns false if the number cannot be, or if there is no file.
 func (s *State) Opened(w *Work, fd int) bool {
-	if !s.anyNumber(fd) {
+	if !w.Opens() || !s.anyNumber(fd) {
 		return false
 	}
 	s.link(fd, w.opened)
