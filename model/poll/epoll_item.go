@@ -44,6 +44,7 @@ type part struct {
 	i     int              // in filters
 	plain event.PollEvents // what the filter's yes stands for if it has no more to say; 0 if it always has
 	own   *kqueue.Filter   // the file's, nil if it has none
+	twin  event.Filter     // what the file has the same filter for besides; 0 if there is no such
 	ops   kqueue.Filter    // asked in its place
 	kn    *kqueue.Knote    // guarded by the file's domain: while it is attached
 	level *int64           // of an own filter with Level
@@ -82,7 +83,7 @@ func newItem(td *machine.Thread, ep *Epoll, file *proc.Description, fd int) (*it
 			p.attach, p.detach, p.touch = p.onAttach, p.onDetach, p.onTouch
 			p.ask, p.told, p.forward = p.onAsk, p.onTold, p.onNews
 		}
-		p.own, p.kn, p.level, p.plain = nil, nil, nil, 0
+		p.own, p.twin, p.kn, p.level, p.plain = nil, 0, nil, nil, 0
 		s, own, err := file.Source(filters[i])
 		if err != nil {
 			continue
@@ -93,7 +94,9 @@ func newItem(td *machine.Thread, ep *Epoll, file *proc.Description, fd int) (*it
 			it.main, first = i, s
 			p.ops.Event, p.ops.Told = p.ask, p.told
 		case own == it.parts[it.main].own && s == first:
-			continue // one condition by two names
+			main := &it.parts[it.main] // one condition by two names, which says both
+			main.twin, main.plain = filters[i], 0
+			continue
 		case own.Blocks || own.Unsafe || !s.Shares(first):
 			return nil, syscall.EPERM
 		default:
@@ -171,7 +174,12 @@ func (p *part) look(td *machine.Thread, kn *kqueue.Knote, hint int64) event.Poll
 	if !hit {
 		return 0
 	}
-	return classes[p.it.class].report(filters[p.i], kn.Cond, kn.Fflags, kn.Data)
+	c := &classes[p.it.class]
+	bits := c.report(filters[p.i], kn.Cond, kn.Fflags, kn.Data)
+	if p.twin != 0 {
+		bits |= c.report(p.twin, kn.Cond, kn.Fflags, kn.Data)
+	}
+	return bits
 }
 
 // onAsk is Event of the main part.

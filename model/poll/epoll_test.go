@@ -5,6 +5,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/kqlab/kqlab/model/device"
 	"github.com/kqlab/kqlab/model/event"
 	"github.com/kqlab/kqlab/model/poll"
 )
@@ -59,6 +60,15 @@ var epollCases = []epollCase{
 		l.waits(ep, 4, poll.EpollEvent{epin, 7})
 		l.read(p, 1)
 		l.waits(ep, 4)
+	}},
+	{"one condition by two names", func(l *lab, ep int, p, q pipe) {
+		probe := device.NewProbe(l.td, l.k, device.ProbeConfig{})
+		fd := l.open(probe)
+		probe.Set(l.td, 1)
+		l.ctl(ep, event.EpollAdd, fd, epout, 7)
+		l.waits(ep, 4, poll.EpollEvent{epout, 7})
+		l.ctl(ep, event.EpollMod, fd, epin|epout, 8)
+		l.waits(ep, 4, poll.EpollEvent{epin | epout, 8})
 	}},
 	{"ET: once for each write", func(l *lab, ep int, p, q pipe) {
 		l.ctl(ep, event.EpollAdd, p.rd, epin|et, 7)

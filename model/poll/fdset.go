@@ -55,7 +55,7 @@ func (s *FDSet) Len() (n int) {
 
 // word returns word i of the numbers below nfds; a nil set is empty.
 func (s *FDSet) word(i, nfds int) uint64 {
-	if s == nil || i >= len(s.words) {
+	if s == nil || i >= len(s.words) || i > nfds>>6 {
 		return 0
 	}
 	w := s.words[i]

@@ -50,3 +50,19 @@ func TestSelectPipe(t *testing.T) {
 		l.selects(64, triple{r: w, w: w}, triple{r: w, w: w})
 	})
 }
+
+// A call does not look at numbers that an earlier one has looked at and that are at or
+// above its own nfds.
+func TestSelectFewer(t *testing.T) {
+	each(t, func(l *lab) {
+		p := l.pipe()
+		l.write(p, 1)
+		for _, nfds := range []int{1001, p.rd + 1} {
+			set := poll.NewFDSet(p.rd, 995)
+			n, err := l.Select(l.td, nfds, set, nil, nil, &zero)
+			if nfds > 995 && err != syscall.EBADF || nfds <= 995 && (n != 1 || err != nil) {
+				t.Errorf("select %d of %v: %d, %v", nfds, set, n, err)
+			}
+		}
+	})
+}
