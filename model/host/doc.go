@@ -25,8 +25,8 @@
 // was closed and opened for the same file again is the same life.
 //
 // What the host opens for itself, it closes, and it is not handed on to programs
-// that are started: an epoll set and an eventfd, an inotify once a file is looked
-// at, and a pidfd for each PROC knote. No change can name them. A process that is
+// that are started: for each set an epoll and an eventfd, and an inotify once a file
+// is looked at; and a pidfd for each PROC knote. No change can name them. A process that is
 // forked without exec shares the epoll set, and must not use the host.
 //
 // # Interrupts
@@ -36,6 +36,12 @@
 // sources itself, as the interrupt handler of a kernel borrows the thread that
 // it interrupts; only where it would sleep does it wait in epoll_wait. See
 // [machine.Interrupts].
+//
+// Where the strategy binds sources to CPUs ([kqueue.Local]), each CPU has an epoll
+// set of its own, with the files that were opened there. Who polls or sleeps on one
+// has nothing to do with the others, as long as no queue there watches what lives
+// elsewhere: then those sets are looked at as well, and a stand-in waits where nobody
+// else does. Under other strategies there is one set.
 //
 // The handler asks nothing of the descriptor. The one system call of an event
 // beside epoll_wait is the filter's, which measures at retrieval what it

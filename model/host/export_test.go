@@ -5,15 +5,27 @@ package host
 import "golang.org/x/sys/unix"
 
 // Waiting reports whether a thread is in epoll_wait, or about to be.
-func (h *Host) Waiting() bool { return h.wait.Load() == waiting }
-
-// Rings returns how often the bell has been rung since the last call.
-func (h *Host) Rings() uint64 {
-	var b [8]byte
-	if _, err := unix.Read(h.bell, b[:]); err != nil {
-		return 0
+func (h *Host) Waiting() bool {
+	for _, s := range h.sets {
+		if s.wait.Load() == waiting {
+			return true
+		}
 	}
-	return uint64(b[0]) | uint64(b[1])<<8
+	return false
+}
+
+// Sets returns how many epoll sets there are.
+func (h *Host) Sets() int { return len(h.sets) }
+
+// Rings returns how often bells have been rung since the last call.
+func (h *Host) Rings() (n uint64) {
+	for _, s := range h.sets {
+		var b [8]byte
+		if _, err := unix.Read(s.bell, b[:]); err == nil {
+			n += uint64(b[0]) | uint64(b[1])<<8
+		}
+	}
+	return n
 }
 
 // Deafen makes the host drop every interrupt of f, as if of an earlier life, and of

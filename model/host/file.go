@@ -41,6 +41,7 @@ type File struct {
 	what     string        // immutable: for messages
 
 	h      *Host
+	set    *set // immutable: where epoll and inotify watch it
 	closed atomic.Bool
 	desc   kqueue.Desc
 	vnodes kqueue.Source
@@ -81,6 +82,7 @@ func (h *Host) newFile(td *machine.Thread, fd int) (*File, error) {
 	f.writers.InitSibling(&f.readers)
 	f.excepts.InitSibling(&f.readers)
 	f.vnodes.InitSibling(&f.readers)
+	f.set = h.set(&f.readers)
 	return f, nil
 }
 
@@ -203,7 +205,7 @@ func (f *File) want(more uint32) error {
 	if f.interest&more == more {
 		return nil
 	}
-	if err := f.h.control(unix.EPOLL_CTL_MOD, f.fd, f.interest|more, f.life); err != 0 {
+	if err := f.set.control(unix.EPOLL_CTL_MOD, f.fd, f.interest|more, f.life); err != 0 {
 		if err == unix.ENOENT { // the number means another file
 			err = unix.EBADF
 		}

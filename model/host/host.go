@@ -5,11 +5,9 @@ package host
 import (
 	"errors"
 	"fmt"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
-	"unsafe"
 
 	"github.com/kqlab/kqlab/model/event"
 	"github.com/kqlab/kqlab/model/kqueue"
@@ -17,17 +15,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Host is the descriptors that a kernel watches, the epoll set they are in,
+// A Host is the descriptors that a kernel watches, the epoll sets they are in,
 // and the source of the machine's interrupts. It is a descriptor table: the
 // idents of a queue made with it are real descriptor numbers.
 type Host struct {
 	k    *kqueue.Kernel
-	ep   int // the epoll set
-	bell int // an eventfd in it: ends a wait
-
-	wait atomic.Uint32 // running, waiting or kicked: see Wait
-	ring atomic.Int32  // threads in Kick
-	buf  [512]unix.EpollEvent
+	sets []*set // immutable: one, or one for each CPU
 
 	mu     sync.Mutex
 	files  atomic.Pointer[[]atomic.Pointer[File]] // by number; grown and written under mu
@@ -35,45 +28,67 @@ type Host struct {
 	strays []*File                                // guarded by mu: closed behind the host's back, and to be abandoned
 	over   bool                                   // guarded by mu: closed
 
-	inotify inotify
 	signals signals
 }
 
 var _ kqueue.Files = (*Host)(nil)
-var _ machine.Interrupts = (*Host)(nil)
 
 // New makes a host for kernel k, installs it as the source of interrupts of k's
 // machine, and makes the filters PROC and SIGNAL known to k, which speak of the
 // real processes and signals then. It is called before any queue is made, and no
-// thread of the machine may be asleep meanwhile. Errors: EBUSY
-// if the machine has a source of interrupts already; EMFILE, ENFILE, ENOMEM
-// from Linux. It takes two descriptors of the process.
+// thread of the machine may be asleep meanwhile. Errors: EBUSY if the machine has a
+// source of interrupts already; EMFILE, ENFILE, ENOMEM from Linux. It takes two
+// descriptors of the process, or two for each CPU if the sources that the strategy
+// places are bound to theirs.
 func New(k *kqueue.Kernel) (*Host, error) {
-	if k.Machine().Interrupts() != nil {
+	m := k.Machine()
+	if m.Interrupts() != nil {
 		return nil, fmt.Errorf("host: the machine has a source of interrupts: %w", unix.EBUSY)
 	}
-	ep, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-	if err != nil {
-		return nil, fmt.Errorf("host: epoll_create1: %w", err)
-	}
-	bell, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
-	if err != nil {
-		unix.Close(ep)
-		return nil, fmt.Errorf("host: eventfd: %w", err)
-	}
-	h := &Host{k: k, ep: ep, bell: bell}
-	h.inotify.h, h.inotify.fd = h, -1
+	h := &Host{k: k}
 	h.files.Store(new([]atomic.Pointer[File]))
-	// Edge-triggered, the bell need never be read: each ring is an edge.
-	if err := h.control(unix.EPOLL_CTL_ADD, bell, unix.EPOLLIN, bellLife); err != 0 {
-		unix.Close(ep)
-		unix.Close(bell)
-		return nil, fmt.Errorf("host: epoll_ctl: %w", err)
+	n := 1
+	if bound(k) {
+		n = m.NumCPU()
 	}
-	k.Machine().SetInterrupts(h)
+	var lines []machine.Interrupts
+	for range n {
+		s, err := h.newSet()
+		if err != nil {
+			for _, s := range h.sets {
+				s.close()
+			}
+			return nil, err
+		}
+		h.sets = append(h.sets, s)
+		lines = append(lines, s)
+	}
+	m.SetInterrupts(lines...)
 	k.Install(event.Proc, h.openProcess)
 	k.Install(event.Signal, h.openSignal)
 	return h, nil
+}
+
+// bound reports whether sources made on different CPUs are bound to them.
+func bound(k *kqueue.Kernel) bool {
+	m := k.Machine()
+	for i := range m.NumCPU() {
+		td := m.Attach("host", i)
+		c := k.NewSource(td).CPU()
+		td.Detach()
+		if c == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// set returns the set that a source's interrupts come from.
+func (h *Host) set(src *kqueue.Source) *set {
+	if c := src.CPU(); c != nil && len(h.sets) > 1 {
+		return h.sets[c.ID()]
+	}
+	return h.sets[0]
 }
 
 // Close closes every file that is still open, with its descriptor, and gives
@@ -98,13 +113,10 @@ func (h *Host) Close(td *machine.Thread) error {
 			errs = append(errs, f.Close(td))
 		}
 	}
-	h.inotify.close()
-	h.k.Machine().SetInterrupts(nil)
-	for h.ring.Load() != 0 { // who woke the last sleeper may not have let go of the bell
-		runtime.Gosched()
+	h.k.Machine().SetInterrupts()
+	for _, s := range h.sets {
+		s.close()
 	}
-	unix.Close(h.bell)
-	unix.Close(h.ep)
 	return errors.Join(errs...)
 }
 
@@ -149,7 +161,7 @@ func (h *Host) enter(f *File) error {
 	files := *h.files.Load()
 	h.lives++
 	f.life = h.lives
-	switch err := h.control(unix.EPOLL_CTL_ADD, f.fd, f.interest, f.life); err {
+	switch err := f.set.control(unix.EPOLL_CTL_ADD, f.fd, f.interest, f.life); err {
 	case 0:
 	case unix.EPERM:
 		if f.fd < len(files) {
@@ -190,7 +202,7 @@ func (h *Host) bury(td *machine.Thread) {
 // does not name any more what was opened.
 func (h *Host) drop(f *File) (err error) {
 	var st unix.Stat_t
-	if f.calms && f.same(&st) || !f.calms && h.control(unix.EPOLL_CTL_DEL, f.fd, 0, 0) == 0 {
+	if f.calms && f.same(&st) || !f.calms && f.set.control(unix.EPOLL_CTL_DEL, f.fd, 0, 0) == 0 {
 		err = unix.Close(f.fd)
 	} else {
 		err = fmt.Errorf("host: descriptor %d was closed by somebody else: %w", f.fd, unix.EBADF)
@@ -231,12 +243,4 @@ func (h *Host) Desc(td *machine.Thread, fd uint64) (*kqueue.Desc, error) {
 		return nil, unix.EBADF
 	}
 	return &f.desc, nil
-}
-
-// control is epoll_ctl, always edge-triggered.
-func (h *Host) control(op, fd int, interest uint32, life int32) syscall.Errno {
-	ev := unix.EpollEvent{Events: interest | unix.EPOLLET, Fd: int32(fd), Pad: life}
-	_, _, err := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(h.ep), uintptr(op), uintptr(fd),
-		uintptr(unsafe.Pointer(&ev)), 0, 0)
-	return err
 }

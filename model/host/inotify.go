@@ -17,12 +17,12 @@ const (
 	inotifyLife = -1
 )
 
-// An inotify is the host's inotify descriptor, made when the first file is looked
+// An inotify is the inotify descriptor of a set, made when the first file is looked
 // at. A file is watched by way of /proc/self/fd, which leads to what the
 // descriptor means even if it has no name any more. Linux has one watch for an
 // inode, so files that are open twice, or by two names, share it.
 type inotify struct {
-	h *Host
+	ep int // immutable: of the set
 
 	mu      sync.Mutex
 	fd      int               // guarded by mu: -1 until there is one
@@ -72,7 +72,7 @@ func (in *inotify) open() error {
 		return err
 	}
 	ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd), Pad: inotifyLife}
-	if err := unix.EpollCtl(in.h.ep, unix.EPOLL_CTL_ADD, fd, &ev); err != nil {
+	if err := unix.EpollCtl(in.ep, unix.EPOLL_CTL_ADD, fd, &ev); err != nil {
 		unix.Close(fd)
 		return err
 	}

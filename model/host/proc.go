@@ -34,6 +34,7 @@ func (h *Host) openProcess(td *machine.Thread, ident uint64) (*kqueue.Source, *k
 	f.writers.InitSibling(&f.readers)
 	f.excepts.InitSibling(&f.readers)
 	f.vnodes.InitSibling(&f.readers)
+	f.set = h.set(&f.readers)
 	p := &ending{f: f}
 	return &f.readers, &kqueue.Filter{
 		Name: "host proc", Clear: true, OneShot: true,

@@ -69,7 +69,7 @@ func (f *File) look() error {
 			return unix.EBADF
 		}
 		f.view.of(&st)
-		if err := f.h.inotify.add(f); err != nil {
+		if err := f.set.inotify.add(f); err != nil {
 			return err
 		}
 	}
@@ -80,7 +80,7 @@ func (f *File) look() error {
 // lookAway ends it.
 func (f *File) lookAway() {
 	if f.view.knotes--; f.view.knotes == 0 {
-		f.h.inotify.remove(f)
+		f.set.inotify.remove(f)
 	}
 }
 

@@ -216,6 +216,9 @@ func clean(td *machine.Thread, kn *Knote, from *Place) {
 	}
 	move(td, q.place, s.place)
 	kn.detach(td)
+	if s.place != q.place {
+		reach(kn, -1)
+	}
 	s.notes.remove(kn)
 	kn.state |= done
 	// Nobody else knows it: no lookup, claim or wait is in progress, and no

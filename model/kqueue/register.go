@@ -160,6 +160,9 @@ func (q *Queue) make(td *machine.Thread, kev *event.Kevent, t *target) error {
 	}
 
 	s := kn.src
+	if s.place != q.place {
+		reach(kn, 1)
+	}
 	move(td, q.place, s.place)
 	s.notes.append(kn)
 	var err error

@@ -49,6 +49,9 @@ func (s *Source) init(k *Kernel, p *Place) {
 	s.wait.Name = "knote of a source"
 }
 
+// CPU returns the CPU that the source's domain is bound to, or nil. See [Place.CPU].
+func (s *Source) CPU() *machine.CPU { return s.place.CPU() }
+
 // Enter brings td into the source's domain.
 func (s *Source) Enter(td *machine.Thread) {
 	td.Stats.Enters++
@@ -198,6 +201,13 @@ func (s *Source) await(td *machine.Thread, kn *Knote) {
 func (s *Source) wake(td *machine.Thread) {
 	if s.asked != 0 {
 		td.Wakeup(&s.wait)
+	}
+}
+
+// reach tells the CPU of a source that a queue on another looks at it, n times more.
+func reach(kn *Knote, n int) {
+	if c := kn.place.CPU(); c != nil && c != kn.q.place.CPU() {
+		c.Foreign(n)
 	}
 }
 

@@ -59,3 +59,21 @@ type Domain interface {
 	// link: see [Knote.Mail].
 	Deliver(td *machine.Thread, kn *Knote)
 }
+
+// A Local is a Domain that is bound to a CPU: who is in it is on that. Who has
+// interrupts for the sources in it, as package host has, can then see to it that
+// they are taken there, and that those of different CPUs have nothing in common.
+type Local interface {
+	Domain
+	// CPU returns the CPU, always the same.
+	CPU() *machine.CPU
+}
+
+// CPU returns the CPU that the domain is bound to, or nil if it is to none, and on
+// a virtual machine, where no CPU has interrupts of its own.
+func (p *Place) CPU() *machine.CPU {
+	if l, ok := p.Domain.(Local); ok {
+		return l.CPU()
+	}
+	return nil
+}

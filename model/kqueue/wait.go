@@ -88,7 +88,7 @@ func (q *Queue) wait(td *machine.Thread, events []event.Kevent, timeout time.Dur
 		// and not after it: an interrupt about what the changes of this call
 		// have found ready already then meets a posted knote. After the scan
 		// it would be a second activation, and EV_CLEAR would report twice.
-		td.Poll()
+		td.Poll(q.place.CPU())
 	}
 	q.enter(td)
 	for {
@@ -137,7 +137,7 @@ func (q *Queue) wait(td *machine.Thread, events []event.Kevent, timeout time.Dur
 			}
 			if td.HasInterrupts() {
 				q.place.Exit(td)
-				td.Poll()
+				td.Poll(q.place.CPU())
 				q.enter(td)
 			}
 		} else if q.n == 0 {

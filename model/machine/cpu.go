@@ -21,6 +21,8 @@ type CPU struct {
 	mu    sync.Mutex
 	first *cpuWaiter // guarded by mu: the run queue, oldest first
 	last  *cpuWaiter // guarded by mu
+
+	foreign atomic.Int32 // interests of other CPUs in what happens here: see Foreign
 }
 
 // A cpuWaiter is a thread's place in a run queue.

@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,7 +17,7 @@ type Interrupts interface {
 	// kernel, the handler borrows the thread that it interrupts, which is in
 	// no domain and must not Sleep meanwhile. An instant that has passed
 	// means: do not wait, and then td may hold a CPU. Only one thread at a
-	// time is in Wait.
+	// time is in Wait, of each that SetInterrupts was given.
 	Wait(td *Thread, until time.Duration)
 	// Kick ends the Wait that is under way, or else the next one. Any
 	// goroutine may call it at any time, also just after SetInterrupts has
@@ -30,41 +31,61 @@ type Interrupts interface {
 // than the rounds.
 const grace = time.Millisecond
 
-// An idleState says who waits for interrupts.
+// An idleState is a line of interrupts, and says who waits for them. A machine has
+// one, or one for each CPU: threads that poll, or sleep, on different CPUs have
+// nothing to do with each other then.
 type idleState struct {
 	src    Interrupts
+	cpu    *CPU          // whose line it is; nil if it is that of all
 	intr   *Thread       // the stand-in
 	slot   sync.Mutex    // held by the thread that waits for interrupts
 	wanted atomic.Int32  // threads that wait for slot
 	asleep atomic.Int32  // threads parked because another had slot
 	spare  atomic.Bool   // the stand-in has slot
+	over   atomic.Bool   // it is being taken away
 	word   chan struct{} // capacity 1: slot was left while threads sleep
 	ended  chan struct{}
 }
 
 // SetInterrupts makes src the place where sleeping threads wait, or, with nil,
-// ends that. While it is set, Run reports no deadlock, since an interrupt may
-// always come. No thread may be asleep, or in a call that may sleep, when it
-// changes.
-func (m *Machine) SetInterrupts(src Interrupts) {
-	if s := m.idle; s != nil {
+// ends that. With several, which must be one for each CPU, each is that of a CPU:
+// who sleeps, or polls, there waits there. While it is set, Run reports no deadlock,
+// since an interrupt may always come. No thread may be asleep, or in a call that may
+// sleep, when it changes.
+func (m *Machine) SetInterrupts(src ...Interrupts) {
+	for _, s := range m.lines {
+		s.over.Store(true)
 		close(s.word)
 		s.src.Kick()
 		<-s.ended
 		s.intr.Detach()
-		m.idle = nil
 	}
-	if src == nil {
+	m.idle, m.lines = nil, nil
+	if len(src) == 0 || src[0] == nil {
 		return
 	}
-	s := &idleState{src: src, word: make(chan struct{}, 1), ended: make(chan struct{})}
-	s.intr = m.thread("interrupt", 0)
-	s.intr.NoSleep = true
-	m.idle = s
-	go s.standIn()
+	if len(src) != 1 && len(src) != len(m.cpus) {
+		panic(fmt.Sprintf("machine: %d sources of interrupts for %d CPUs, want 1, or 1 for each", len(src), len(m.cpus)))
+	}
+	for i := range src {
+		s := &idleState{src: src[i], word: make(chan struct{}, 1), ended: make(chan struct{})}
+		if len(src) > 1 {
+			s.cpu = m.cpus[i]
+		}
+		s.intr = m.thread("interrupt", i)
+		s.intr.NoSleep = true
+		m.lines = append(m.lines, s)
+	}
+	m.idle = m.lines[0]
+	for _, s := range m.lines {
+		if s.needed() {
+			notify(s.word)
+		}
+		go s.standIn()
+	}
 }
 
-// Interrupts returns what SetInterrupts was given last, or nil.
+// Interrupts returns what SetInterrupts was given last, the first of it, or nil.
 func (m *Machine) Interrupts() Interrupts {
 	if m.idle == nil {
 		return nil
@@ -72,19 +93,57 @@ func (m *Machine) Interrupts() Interrupts {
 	return m.idle.src
 }
 
-// Poll handles the interrupts that have come, without waiting for more. It is
-// called in no domain and no critical section. It may block, while another
-// thread handles what it has taken.
-func (td *Thread) Poll() {
-	s := td.m.idle
-	if s == nil || td.vm != nil {
+// line returns the line of a CPU, or that of all. Nil is the first.
+func (m *Machine) line(c *CPU) *idleState {
+	if c == nil || len(m.lines) == 1 {
+		return m.idle
+	}
+	return m.lines[c.id]
+}
+
+// Foreign says that n more interests in what happens on this CPU lie on others, or,
+// if it is negative, that so many are no more. While there are any, the interrupts
+// of this CPU are taken though nobody polls or sleeps here, and who polls elsewhere
+// takes them too. It never blocks.
+func (c *CPU) Foreign(n int) {
+	c.foreign.Add(int32(n))
+	c.m.foreign.Add(int32(n))
+	if m := c.m; n > 0 && m.idle != nil {
+		notify(m.line(c).word)
+	}
+}
+
+// needed reports whether somebody must wait for the interrupts of the line.
+func (s *idleState) needed() bool {
+	return !s.over.Load() && (s.asleep.Load() > 0 || s.cpu != nil && s.cpu.foreign.Load() > 0)
+}
+
+// Poll handles the interrupts that have come to CPU c, or to any if that is nil or
+// all share a line, without waiting for more. It is called in no domain and no
+// critical section. It may block, while another thread handles what it has taken.
+func (td *Thread) Poll(c *CPU) {
+	m := td.m
+	if m.idle == nil || td.vm != nil {
 		return
 	}
+	s := m.line(c)
+	td.take(s)
+	if len(m.lines) > 1 && (c == nil || m.foreign.Load() != 0) {
+		for _, other := range m.lines {
+			if other != s && (c == nil || other.cpu.foreign.Load() > 0) {
+				td.take(other)
+			}
+		}
+	}
+}
+
+// take handles the interrupts of one line that have come.
+func (td *Thread) take(s *idleState) {
 	if !s.slot.TryLock() {
 		if td.on != nil {
 			td.release() // who has the slot may need this very CPU for its handler
 		}
-		s.take()
+		s.claim()
 	}
 	s.handle(td, 0)
 	s.leave()
@@ -98,8 +157,8 @@ func (s *idleState) handle(td *Thread, until time.Duration) {
 	td.NoSleep = noSleep
 }
 
-// take gets the slot from whoever waits for interrupts.
-func (s *idleState) take() {
+// claim gets the slot from whoever waits for interrupts.
+func (s *idleState) claim() {
 	if s.slot.TryLock() {
 		return
 	}
@@ -111,14 +170,14 @@ func (s *idleState) take() {
 
 func (s *idleState) leave() {
 	s.slot.Unlock()
-	if s.asleep.Load() > 0 {
+	if s.needed() {
 		notify(s.word)
 	}
 }
 
 // parkIdle is park on a machine with interrupts.
 func (td *Thread) parkIdle(until time.Duration) (woken bool) {
-	s := td.m.idle
+	s := td.m.line(td.left)
 	for {
 		if s.wanted.Load() == 0 && s.slot.TryLock() {
 			if woken, over := s.watch(td, until); over {
@@ -127,7 +186,7 @@ func (td *Thread) parkIdle(until time.Duration) (woken bool) {
 			continue
 		}
 		if s.spare.Load() {
-			s.take()
+			s.claim()
 			s.slot.Unlock()
 			continue
 		}
@@ -169,14 +228,15 @@ func (s *idleState) watch(td *Thread, until time.Duration) (woken, over bool) {
 	return false, false
 }
 
-// standIn waits for interrupts while threads sleep and none of them does.
+// standIn waits for interrupts while somebody needs them, and nobody who sleeps
+// does.
 func (s *idleState) standIn() {
 	defer close(s.ended)
 	for range s.word {
 		time.Sleep(grace)
-		for s.asleep.Load() > 0 && s.slot.TryLock() {
+		for s.needed() && s.slot.TryLock() {
 			s.spare.Store(true)
-			for s.asleep.Load() > 0 && s.wanted.Load() == 0 {
+			for s.needed() && s.wanted.Load() == 0 {
 				s.handle(s.intr, Forever)
 			}
 			s.spare.Store(false)

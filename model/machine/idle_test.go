@@ -16,14 +16,20 @@ type wire struct {
 	words chan int
 	kicks chan struct{}
 	f     func(intr *Thread, word int)
+	cpu   int          // whose line it is, if there are several
 	in    atomic.Int32 // threads in Wait
 	waits atomic.Int64 // that have blocked there
 }
 
 func newWire(t *testing.T, m *Machine, f func(intr *Thread, word int)) *wire {
-	w := &wire{t: t, m: m, words: make(chan int, 1000), kicks: make(chan struct{}, 1), f: f}
+	w := looseWire(t, m, 0, f)
 	m.SetInterrupts(w)
 	return w
+}
+
+// looseWire is one that is not set yet.
+func looseWire(t *testing.T, m *Machine, cpu int, f func(intr *Thread, word int)) *wire {
+	return &wire{t: t, m: m, cpu: cpu, words: make(chan int, 1000), kicks: make(chan struct{}, 1), f: f}
 }
 
 func (w *wire) Kick() { notify(w.kicks) }
@@ -37,9 +43,9 @@ func (w *wire) Wait(intr *Thread, until time.Duration) {
 	if intr.nheld != 0 || d > 0 && intr.On() != nil {
 		w.t.Error("Wait is called with a token held, or waits with a CPU held")
 	}
-	if w.m.idle.slot.TryLock() {
+	if line := w.m.line(w.m.cpus[w.cpu]); line.slot.TryLock() {
 		w.t.Error("Wait is called by a thread that has not taken the slot")
-		w.m.idle.slot.Unlock()
+		line.slot.Unlock()
 	}
 	if !intr.NoSleep {
 		w.t.Error("a handler may sleep")
@@ -105,7 +111,7 @@ func TestSleeperTakesInterrupts(t *testing.T) {
 		t.Errorf("%d live, want %d", n, live)
 	}
 	w.words <- 5
-	b.Poll()
+	b.Poll(nil)
 	if got != 12 {
 		t.Errorf("handled %d after a Poll, want 12", got)
 	}
@@ -114,7 +120,7 @@ func TestSleeperTakesInterrupts(t *testing.T) {
 		t.Error("HasInterrupts says yes after they have been taken away")
 	}
 	w.words <- 5
-	b.Poll()
+	b.Poll(nil)
 	if got != 12 {
 		t.Error("Poll handles an interrupt of a source that was taken away")
 	}
@@ -139,7 +145,7 @@ func TestPollOnCPU(t *testing.T) {
 		td.Migrate(m.CPU(0))
 		td.Leave() // and stays
 		w.words <- 1
-		td.Poll()
+		td.Poll(nil)
 		if got != 1 {
 			t.Errorf("handled %d, want 1", got)
 		}
@@ -152,7 +158,7 @@ func TestPollOnCPU(t *testing.T) {
 			w.f(other, 1) // as a handler of the one who has the slot
 			m.idle.slot.Unlock()
 		}()
-		td.Poll()
+		td.Poll(nil)
 		if got != 2 {
 			t.Errorf("handled %d, want 2", got)
 		}
@@ -185,7 +191,7 @@ func TestStandIn(t *testing.T) {
 		// It is off now, in user code, while the other sleeps.
 		until(s.spare.Load)
 		until(func() bool { return w.in.Load() == 1 })
-		td.Poll() // the stand-in gives way, and comes back
+		td.Poll(nil) // the stand-in gives way, and comes back
 		until(func() bool { return s.spare.Load() && w.in.Load() == 1 })
 		td.Interlock(&first)
 		w.words <- 2 // handled by the stand-in: nobody else is there
@@ -238,7 +244,7 @@ func TestInterruptsStress(t *testing.T) {
 					give(td, next)
 				}
 				if rng.IntN(4) == 0 {
-					td.Poll()
+					td.Poll(nil)
 				}
 				td.Get(&x)
 				// The one before sends its next word before it waits, too.
@@ -261,4 +267,94 @@ func TestInterruptsStress(t *testing.T) {
 	if n := m.live.Load(); n != 0 {
 		t.Errorf("%d live at the end, want 0", n)
 	}
+}
+
+// TestLines: with a line for each CPU, who polls or sleeps on one has nothing to do
+// with the interrupts of another.
+func TestLines(t *testing.T) {
+	m := Native(2)
+	var wc WaitChan
+	var got [2]atomic.Int32
+	var w [2]*wire
+	for i := range w {
+		w[i] = looseWire(t, m, i, func(intr *Thread, word int) {
+			got[i].Add(int32(word))
+			intr.Wakeup(&wc)
+		})
+	}
+	m.SetInterrupts(w[0], w[1])
+	if m.Interrupts() != w[0] {
+		t.Error("Interrupts is not the first")
+	}
+	a, b := m.Attach("a", 0), m.Attach("b", 1)
+	w[0].words <- 1
+	w[1].words <- 2
+	a.Poll(m.CPU(1))
+	if g0, g1 := got[0].Load(), got[1].Load(); g0 != 0 || g1 != 2 {
+		t.Errorf("a poll of CPU 1 has handled %d on CPU 0 and %d there, want 0 and 2", g0, g1)
+	}
+	a.Poll(nil)
+	if g0 := got[0].Load(); g0 != 1 {
+		t.Errorf("a poll of all has handled %d on CPU 0, want 1", g0)
+	}
+	finish(t, func() {
+		b.Migrate(m.CPU(1))
+		b.Interlock(&wc)
+		if err := b.Sleep(Forever); err != nil {
+			t.Error(err)
+		}
+		b.Leave()
+	}, func() {
+		until(func() bool { return w[1].waits.Load() == 1 })
+		if n := w[0].waits.Load(); n != 0 {
+			t.Errorf("who sleeps on CPU 1 waits for the interrupts of CPU 0, %d times", n)
+		}
+		a.Poll(m.CPU(0)) // kicks nobody
+		if n := len(w[1].kicks); n != 0 {
+			t.Error("a poll of CPU 0 has kicked who sleeps on CPU 1")
+		}
+		w[1].words <- 4
+	})
+	if g := got[1].Load(); g != 6 {
+		t.Errorf("handled %d on CPU 1, want 6", g)
+	}
+
+	// Interests that lie on other CPUs: the interrupts are taken though nobody
+	// sleeps there, and by who polls elsewhere.
+	waits := w[1].waits.Load()
+	m.CPU(1).Foreign(2)
+	until(func() bool { return w[1].waits.Load() > waits })
+	w[1].words <- 8
+	until(func() bool { return got[1].Load() == 14 })
+	m.CPU(1).Foreign(-1)
+	w[1].words <- 1
+	a.Poll(m.CPU(0))
+	if g := got[1].Load(); g != 15 {
+		t.Errorf("a poll of CPU 0 leaves what CPU 1 has and it needs: handled %d, want 15", g)
+	}
+	m.CPU(1).Foreign(-1)
+	a.Poll(m.CPU(1)) // ends the wait of the stand-in, if it is back already
+	w[1].words <- 16
+	a.Poll(m.CPU(0))
+	if g := got[1].Load(); g != 15 {
+		t.Errorf("a poll of CPU 0 takes what nobody there needs: handled %d, want 15", g)
+	}
+	m.CPU(1).Foreign(1) // and left so: the lines end all the same
+	m.SetInterrupts()
+	if a.HasInterrupts() {
+		t.Error("HasInterrupts says yes after they have been taken away")
+	}
+	m.CPU(1).Foreign(-1)
+	a.Detach()
+	b.Detach()
+}
+
+func TestWrongNumberOfLines(t *testing.T) {
+	m := Native(3)
+	defer func() {
+		if v := recover(); v != "machine: 2 sources of interrupts for 3 CPUs, want 1, or 1 for each" {
+			t.Errorf("%v", v)
+		}
+	}()
+	m.SetInterrupts(looseWire(t, m, 0, nil), looseWire(t, m, 1, nil))
 }

@@ -43,6 +43,8 @@ type Machine struct {
 	boot    time.Time
 	spin    int           // see CPU.wait
 	idle    *idleState    // who polls for interrupts; see idle.go
+	lines   []*idleState  // idle, or one for each CPU, of which it is the first
+	foreign atomic.Int32  // sum of foreign of all CPUs
 	live    atomic.Int64  // what may run yet; see resting
 	quiet   chan struct{} // cap 1: live has fallen to 0
 	ended   chan struct{} // cap 1: a thread of Go has ended

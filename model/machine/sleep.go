@@ -109,6 +109,7 @@ func (td *Thread) Sleep(until time.Duration) error {
 		panic("machine: " + td.Name + " must not sleep, on " + wc.Name)
 	}
 	td.Stats.Sleeps++
+	td.left = td.on
 	switch {
 	case td.nheld == 0 && td.on == nil:
 		return td.park(wc, until)

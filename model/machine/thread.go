@@ -53,6 +53,7 @@ type Thread struct {
 	next   *Thread                  // guarded by wchan.mu
 	prev   *Thread                  // guarded by wchan.mu
 	timer  *time.Timer
+	left   *CPU                      // the CPU that it sleeps on, or slept on last
 	idling atomic.Pointer[idleState] // where it waits for interrupts instead of being parked
 	vm     *virtual                  // nil on a native machine
 

@@ -42,6 +42,9 @@ func (p pcpu) Reset() {}
 
 type domain struct{ cpu *machine.CPU }
 
+// CPU says where interrupts of its sources are best taken.
+func (d domain) CPU() *machine.CPU { return d.cpu }
+
 // Enter moves to the CPU and works off the mail that came there before.
 func (d domain) Enter(td *machine.Thread) { td.Migrate(d.cpu) }
 
