@@ -33,7 +33,7 @@ import (
 //	                                                          what is released is Bare
 //	I13  no callout runs for what has been detached           a panic in the device; fuzz counts them at the end
 //	I14  a poll returns what is ready throughout              the specification
-//	I15  the results of a poll are its own                    there is no poll or select yet
+//	I15  the results of a poll are its own                    package poll holds them against a poll that keeps nothing
 //	I16  nothing is torn, or older than the call              OverlapError; the race detector; the specification
 //	I17  who sleeps on a queue that is closed is woken        Audit; fuzz looks at what they answer
 //
@@ -54,7 +54,7 @@ import (
 //	I12  closed-not-looked-at, list-after-attach, last-two-descriptors
 //	I13  callout-not-drained
 //	I14  limbo, no-claim-wait, pruned-while-out
-//	I15  nothing to break yet
+//	I15  TestReplaced of poll
 //	I16  TestRaceReplays of fuzz
 //	I17  close-taken-for-nothing, TestWrongStrategies of fuzz
 func (k *Kernel) Audit(td *machine.Thread, now Table, queues ...*Queue) error {

@@ -68,16 +68,20 @@ type Files interface {
 	Desc(td *machine.Thread, fd uint64) (*Desc, error)
 }
 
+// A Wrapper is Files of which the knotes ask other filters than those of the files,
+// which ask those in turn.
+type Wrapper interface {
+	Files
+	// Wrap returns the filter that a knote of that ident is to ask instead of its
+	// file's own. It is called by whoever makes a change, after Desc.
+	Wrap(ident uint64, f event.Filter, own *Filter) *Filter
+}
+
 // A Desc is one life of one descriptor number: from open, dup or dup2 until
 // close. A knote is tied to it and not to the number, so a number that is used
 // again never meets an old knote.
 type Desc struct {
-	File File
-	// Wrap, if it is not nil, says which filter is asked by the knotes of this life
-	// instead of the file's own, one that asks it in turn. It is set before the
-	// first knote is made.
-	Wrap func(f event.Filter, own *Filter) *Filter
-
+	File   File
 	closed machine.Uint32
 	over   bool // closed, and none of its sources has a knote of it
 }

@@ -27,6 +27,7 @@ type Queue struct {
 
 	k      *Kernel
 	files  Files
+	wrap   Wrapper        // files, if it is one
 	src    Source         // its own watchers; same place
 	srcs   [1]*Source     // src
 	table  hash           // guarded by place: its knotes by filter and ident
@@ -47,6 +48,7 @@ type Queue struct {
 func (k *Kernel) NewQueue(td *machine.Thread, files Files) *Queue {
 	q := queues.New(td)
 	q.k, q.files, q.place, q.depth = k, files, k.strategy.Queue(td), depth
+	q.wrap, _ = files.(Wrapper)
 	q.place.watch(td)
 	q.src.init(k, q.place)
 	q.srcs[0] = &q.src

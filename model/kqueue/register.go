@@ -92,8 +92,8 @@ func (q *Queue) target(td *machine.Thread, kev *event.Kevent) (t target, err err
 		return t, err
 	}
 	t.src, t.ops, err = t.desc.File.Source(kev.Filter)
-	if err == nil && t.desc.Wrap != nil {
-		t.ops = t.desc.Wrap(kev.Filter, t.ops)
+	if err == nil && q.wrap != nil {
+		t.ops = q.wrap.Wrap(kev.Ident, kev.Filter, t.ops)
 	}
 	return t, err
 }

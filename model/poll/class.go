@@ -33,7 +33,7 @@ type class struct {
 
 // classes follows pipe_poll, tcp_poll, unix_poll and n_tty_poll of Linux 6.18.
 var classes = [event.PollClasses]class{
-	event.PollPlain:    {in, event.PollHup, out, event.PollHup, event.PollHup},
+	event.PollPlain:    {in, event.PollHup, out, out | event.PollHup, event.PollHup},
 	event.PollReadEnd:  {in, event.PollHup, 0, 0, event.PollHup},
 	event.PollWriteEnd: {0, 0, out, out | event.PollErr, event.PollErr},
 	event.PollSocket:   {in, in | event.PollRdHup, out, out, event.PollHup},

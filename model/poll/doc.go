@@ -31,12 +31,14 @@
 //
 // # What a call means
 //
-// Answers are those of POSIX, and of Linux where POSIX leaves them open. Each
-// descriptor is looked up once in a call, at its beginning, all at one instant. For
-// each, revents is what held of its file at some instant after that, before the
-// call returned. A descriptor that another thread closes during the call is
-// watched no longer: Linux goes on to watch its file, until the call ends; POSIX
-// says nothing of it.
+// Answers are those of POSIX, and of Linux where POSIX leaves them open. A number
+// stands for the file that it stood for when the call began, or since. Its revents, or
+// its bits of the three sets, are what held of that file at one instant after that,
+// before the call returned. Where one knote cannot say that, several are a joint, of
+// which one speaks for all, as an item of epoll does.
+//
+// A descriptor that another thread closes during the call is watched no longer: Linux
+// goes on to watch its file, until the call ends; POSIX says nothing of it.
 //
 // # Where it departs from Linux
 //

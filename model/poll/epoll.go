@@ -250,6 +250,11 @@ func (ep *Epoll) Desc(td *machine.Thread, ident uint64) (*kqueue.Desc, error) {
 	return ep.items[ident].desc, nil
 }
 
+// Wrap has the item asked by its knotes. (kqueue.Wrapper)
+func (ep *Epoll) Wrap(ident uint64, f event.Filter, own *kqueue.Filter) *kqueue.Filter {
+	return ep.items[ident].filter(f)
+}
+
 // add makes an item, with mu held.
 func (ep *Epoll) add(td *machine.Thread, file *proc.Description, fd int, ev *EpollEvent) error {
 	if ep.over {

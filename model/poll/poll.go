@@ -63,9 +63,6 @@ func (p *Poller) poll(td *machine.Thread, fds []event.PollFD, until time.Duratio
 	if err := p.settle(td, age); err != nil {
 		return 0, err
 	}
-	if len(p.shy) > 0 {
-		p.askAgain(td)
-	}
 	p.fds = fds
 	n, err := p.wait(td, p.certain(), until)
 	p.fds = nil

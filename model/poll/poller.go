@@ -38,7 +38,6 @@ type Poller struct {
 
 	touched []int32 // slots to be settled
 	fixed   []int32 // slots of which something holds that no knote tells of
-	shy     []int32 // slots with knotes that have been returned and need to be asked again
 	spent   []spent // knotes that have fired for nothing
 	numbers []int32 // those of touched
 	lives   []*kqueue.Desc
@@ -61,21 +60,22 @@ const (
 // A watch is what a Poller knows of one descriptor number. Slot 0 is that of all
 // numbers that no descriptor can have.
 type watch struct {
-	desc *kqueue.Desc // the life that was looked up last; nil if there was none
+	desc  *kqueue.Desc // the life that was looked up last; nil if there was none
+	joint *joint       // what its knotes are, if they are more than one; else nil
 
 	first int32            // poll: 1 more than the index of the first entry with the number; 0 none
 	asks  event.PollEvents // what the call asks for
+	told  event.PollEvents // what it is to be told, asked for or not
 	fixed event.PollEvents // what holds and no knote tells of: POLLNVAL, and all of a file that cannot be watched
 
 	class event.PollClass
 	in    uint8 // select: the sets that the number is in, a bit each
-	need  notes // what is to be registered for what is asked for
-	have  notes // what is, or has gone with a life that ended
-	clear notes // of those, what has EV_CLEAR
-
+	need  notes // knotes whose reports are the answer
+	have  notes // knotes that are registered, or have gone with a life that ended
 	stale uint8 // how often what it has fired since it was linked last
+	exact bool  // it needs a joint, though one knote would do
 
-	touched, listed, again bool // in Poller.touched, .fixed, .shy
+	touched, listed bool // in Poller.touched, .fixed
 }
 
 // notes is a set of filters.
@@ -88,6 +88,9 @@ const (
 )
 
 var filters = [...]event.Filter{event.Read, event.Write, event.Except}
+
+// filter returns the filter of a set that has one.
+func (n notes) filter() event.Filter { return filters[n>>1] }
 
 func noteOf(f event.Filter) notes {
 	switch f {
@@ -110,7 +113,7 @@ var pollers = machine.NewStock(func(p *Poller) {
 	clear(p.lives)
 	*p = Poller{
 		watch: p.watch[:0], kept: p.kept[:0], links: p.links[:0], sets: p.sets, answers: p.answers,
-		touched: p.touched[:0], fixed: p.fixed[:0], shy: p.shy[:0], spent: p.spent[:0],
+		touched: p.touched[:0], fixed: p.fixed[:0], spent: p.spent[:0],
 		numbers: p.numbers[:0], lives: p.lives[:0], events: p.events,
 	}
 	for i := range p.sets {
@@ -151,6 +154,14 @@ func (p *descs) Desc(_ *machine.Thread, fd uint64) (*kqueue.Desc, error) {
 		return d, nil
 	}
 	return nil, syscall.EBADF
+}
+
+// Wrap implements [kqueue.Wrapper].
+func (p *descs) Wrap(fd uint64, f event.Filter, own *kqueue.Filter) *kqueue.Filter {
+	if j := p.watch[fd+1].joint; j != nil {
+		return j.filter(f)
+	}
+	return own
 }
 
 // begin and end are around a call. The race detector must not look: it would report
@@ -203,180 +214,6 @@ func (p *Poller) touch(slot int32) {
 	}
 }
 
-// settle looks up what has been touched, and registers what is not yet. age is
-// that of the table at the beginning of the call: what it was when those that are
-// not touched were looked up, or has been since without the end of a life.
-func (p *Poller) settle(td *machine.Thread, age proc.Age) error {
-	p.age = age
-	if len(p.touched) == 0 {
-		return nil
-	}
-	p.numbers = p.numbers[:0]
-	for _, slot := range p.touched {
-		p.numbers = append(p.numbers, slot-1)
-	}
-	for len(p.lives) < len(p.numbers) {
-		p.lives = append(p.lives, nil)
-	}
-	lives := p.lives[:len(p.numbers)]
-	p.proc.Descs(td, p.numbers, lives)
-	var failed error
-	left := p.touched[:0]
-	for i, slot := range p.touched {
-		w := &p.watch[slot]
-		w.touched = false
-		if !w.linked() {
-			w.asks, w.need, w.fixed = 0, 0, 0 // what it has is left over, and dropped when it fires
-			continue
-		}
-		p.live(td, slot, lives[i])
-		err := p.register(td, slot)
-		for err == syscall.EBADF {
-			// It has been closed since it was looked up. But by dup2 it may be
-			// another's number already, and has never been nobody's.
-			p.proc.Descs(td, p.numbers[i:i+1], lives[i:i+1])
-			if lives[i] == w.desc {
-				break // not it, but the queue
-			}
-			p.live(td, slot, lives[i])
-			err = p.register(td, slot)
-		}
-		if err != nil {
-			failed = err
-			w.touched = true // the next call tries again
-			left = append(left, slot)
-		}
-		if w.fixed != 0 && !w.listed {
-			w.listed = true
-			p.fixed = append(p.fixed, slot)
-		}
-	}
-	p.touched = left
-	clear(lives)
-	if p.notes > len(p.events) {
-		p.events = make([]event.Kevent, max(p.notes, 2*len(p.events)))
-	}
-	return failed
-}
-
-// live says which life a number has now. What is registered for another goes.
-func (p *Poller) live(td *machine.Thread, slot int32, d *kqueue.Desc) {
-	w := &p.watch[slot]
-	if w.desc == d {
-		return
-	}
-	p.forget(td, slot, w.have)
-	w.desc = d
-	if d != nil {
-		w.class = classOf(d.File)
-	}
-}
-
-// register registers what a linked number needs for what it is asked.
-func (p *Poller) register(td *machine.Thread, slot int32) error {
-	w := &p.watch[slot]
-	w.need, w.fixed, w.stale = 0, 0, 0
-	if p.kind == polls {
-		w.asks = p.union(w)
-	} else {
-		w.asks = asked(w.in)
-	}
-	if w.desc == nil {
-		w.fixed = event.PollNval
-		return nil
-	}
-	c := &classes[w.class]
-	asks := w.asks &^ always
-	if asks&(c.in|c.inEOF&event.PollRdHup) != 0 {
-		mode := event.Flags(0)
-		if asks&c.in == 0 {
-			mode = event.Clear // its mark may be lower than it was asked for: then bytes are not to be told of again and again
-		}
-		if err := p.add(td, slot, reads, mode); err != nil {
-			return err
-		}
-	}
-	if asks&c.out != 0 {
-		if err := p.add(td, slot, writes, 0); err != nil {
-			return err
-		}
-	}
-	if asks&event.PollPri != 0 || w.need == 0 {
-		if err := p.add(td, slot, excepts, 0); err != nil {
-			return err
-		}
-	}
-	if w.need == 0 && len(w.desc.File.Sources()) == 0 {
-		w.fixed = ready
-	}
-	return nil
-}
-
-// add registers one filter of a number, if it is not yet, or not so, and if the
-// file knows it. Error: that of Register; EBADF if the life of the number is over.
-func (p *Poller) add(td *machine.Thread, slot int32, n notes, mode event.Flags) error {
-	w := &p.watch[slot]
-	if w.have&n != 0 && (w.clear&n != 0) == (mode == event.Clear) {
-		w.need |= n
-		if mode == event.Clear {
-			p.again(slot)
-		}
-		return nil
-	}
-	if _, _, err := w.desc.File.Source(filters[n>>1]); err != nil {
-		return nil // it has no such condition
-	}
-	p.forget(td, slot, n)
-	if err := p.q.Register(td, p.change(slot, n, mode)); err != nil {
-		return err
-	}
-	w.need |= n
-	w.have |= n
-	if mode == event.Clear {
-		w.clear |= n
-	}
-	p.notes++
-	return nil
-}
-
-// change returns the change that registers a filter of a number. Who asks for
-// POLLRDHUP and not for POLLIN is not to be told of bytes.
-func (p *Poller) change(slot int32, n notes, mode event.Flags) *event.Kevent {
-	w := &p.watch[slot]
-	p.kev = event.Kevent{Ident: uint64(slot - 1), Filter: filters[n>>1], Flags: event.Add | mode}
-	switch {
-	case n == excepts:
-		p.kev.Fflags = event.NoteOOB
-	case n == reads && w.asks&classes[w.class].in == 0:
-		p.kev.Fflags, p.kev.Data = event.NoteLowat, 1<<62
-	}
-	return &p.kev
-}
-
-// again has the knotes of a number that have EV_CLEAR asked before the next harvest.
-func (p *Poller) again(slot int32) {
-	if w := &p.watch[slot]; !w.again {
-		w.again = true
-		p.shy = append(p.shy, slot)
-	}
-}
-
-// forget deletes knotes of a number, as far as they have not gone with its life.
-func (p *Poller) forget(td *machine.Thread, slot int32, ns notes) {
-	w := &p.watch[slot]
-	for i, f := range filters {
-		n := notes(1 << i)
-		if w.have&ns&n == 0 {
-			continue
-		}
-		p.kev = event.Kevent{Ident: uint64(slot - 1), Filter: f, Flags: event.Delete}
-		p.q.Register(td, &p.kev)
-		p.notes--
-		w.have &^= n
-		w.clear &^= n
-	}
-}
-
 // wait waits until something that the call asks for holds. n is what does already.
 // It returns how much does.
 func (p *Poller) wait(td *machine.Thread, n int, until time.Duration) (int, error) {
@@ -412,58 +249,23 @@ func (p *Poller) wait(td *machine.Thread, n int, until time.Duration) (int, erro
 }
 
 // take answers with what an event tells, and returns how many entries, or bits of
-// sets, have thereby their first condition.
+// sets, have thereby their first condition. What a knote says that is left over is
+// no answer, true or not: the others of its file might say more at the same instant.
 func (p *Poller) take(e *event.Kevent) int {
 	slot := int32(e.Ident) + 1
 	w := &p.watch[slot]
-	n, hit := p.answer(slot, w, classes[w.class].mask(e))
-	if !hit {
-		p.spent = append(p.spent, spent{slot, noteOf(e.Filter)})
-	}
-	if e.Flags&event.Clear != 0 {
-		p.again(slot)
-	}
-	return n
-}
-
-// patience is how often a knote that is left over may fire before it is deleted.
-// Who polls two arrays in turn would delete and register all of both else.
-const patience = 3
-
-// drop has knotes that fired for nothing not do so again: at once, or if there is
-// something else to return, after some patience. One that nobody needs is deleted. One
-// that is needed, but for a condition that does not hold beside one that does, is from
-// now on told of changes only.
-func (p *Poller) drop(td *machine.Thread, atOnce bool) error {
-	for _, s := range p.spent {
-		w := &p.watch[s.slot]
-		if w.need&s.note == 0 {
-			if w.stale++; w.stale > patience || atOnce {
-				w.stale = 0
-				p.forget(td, s.slot, s.note)
-			}
-		} else if w.clear&s.note == 0 {
-			if err := p.add(td, s.slot, s.note, event.Clear); err != nil && err != syscall.EBADF {
-				return err
-			}
+	n := noteOf(e.Filter)
+	if w.need&n != 0 {
+		var holds event.PollEvents
+		if w.joint != nil {
+			holds = answered(e)
+		} else {
+			holds = classes[w.class].mask(e)
+		}
+		if n, hit := p.answer(slot, w, holds); hit {
+			return n
 		}
 	}
-	p.spent = p.spent[:0]
-	return nil
-}
-
-// askAgain asks the filters of knotes that have EV_CLEAR and have been returned once
-// more: what they told of may hold still.
-func (p *Poller) askAgain(td *machine.Thread) {
-	for _, slot := range p.shy {
-		w := &p.watch[slot]
-		w.again = false
-		for n := reads; n <= excepts; n <<= 1 {
-			if w.clear&w.need&n == 0 {
-				continue
-			}
-			p.q.Register(td, p.change(slot, n, 0))
-		}
-	}
-	p.shy = p.shy[:0]
+	p.spent = append(p.spent, spent{slot, n})
+	return 0
 }

@@ -18,14 +18,15 @@ var (
 	setTold = [3]event.PollEvents{setAsks[0] | event.PollHup | event.PollErr, setAsks[1] | event.PollErr, setAsks[2]}
 )
 
-// asked returns what the sets that a number is in ask for.
-func asked(in uint8) (asks event.PollEvents) {
-	for i, a := range setAsks {
+// asked returns what the sets that a number is in ask for, and what puts it into one.
+func asked(in uint8) (asks, told event.PollEvents) {
+	for i := range setAsks {
 		if in&(1<<i) != 0 {
-			asks |= a
+			asks |= setAsks[i]
+			told |= setTold[i]
 		}
 	}
-	return asks
+	return asks, told
 }
 
 // Select waits until a number below nfds is ready that one of the sets has, to
@@ -86,9 +87,6 @@ func (p *Poller) choose(td *machine.Thread, nfds int, sets *[3]*FDSet, until tim
 	}
 	if p.unopened() {
 		return 0, syscall.EBADF
-	}
-	if len(p.shy) > 0 {
-		p.askAgain(td)
 	}
 	for i := range p.answers {
 		clear(p.answers[i])
