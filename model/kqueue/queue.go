@@ -295,7 +295,19 @@ func (l *ready) cut(before, at *Knote) {
 	}
 }
 
-// splice appends all of o.
+// keep is append for what is being taken over from another list in its order: a
+// knote that follows the last one there already is linked to it.
+func (l *ready) keep(kn *Knote) {
+	if l.last == nil {
+		l.first = kn
+	} else if l.last.qnext != kn {
+		kn.qprev = l.last
+		l.last.qnext = kn
+	}
+	l.last = kn
+}
+
+// splice appends all of o, whose ends may have links still that they had elsewhere.
 func (l *ready) splice(o *ready) {
 	switch {
 	case o.first == nil:
@@ -304,8 +316,8 @@ func (l *ready) splice(o *ready) {
 		l.first = o.first
 	default:
 		l.last.qnext = o.first
-		o.first.qprev = l.last
 	}
+	o.first.qprev, o.last.qnext = l.last, nil
 	l.last = o.last
 }
 

@@ -187,7 +187,7 @@ func (q *Queue) harvest(td *machine.Thread, kn *Knote, events []event.Kevent, n 
 			td.Commit(event.Took)
 		}
 		if kn.state.glance(hit, kn.keep) {
-			returned.append(kn)
+			returned.keep(kn)
 		} else {
 			kn.link &^= listed
 			left++
