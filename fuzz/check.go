@@ -281,26 +281,31 @@ func (l *ledger) counts() *Finding {
 	return nil
 }
 
-// bytes checks that pipes give what they were given. Only numbers that mean one
-// pipe from the beginning to the end of the history count.
+// bytes checks that pipes and pairs of sockets give what they were given. Only numbers
+// that mean one from the beginning to the end of the history count.
 func (l *ledger) bytes() *Finding {
-	moved := map[int]int64{}
+	gave, given := map[int]int64{}, map[int]int64{}
 	var last *linearizability.Record
 	for i := range l.history {
 		r := &l.history[i]
-		if r.Op.Call == event.CallRead || r.Op.Call == event.CallWrite {
-			moved[r.Op.FD] += r.Result.N
+		switch r.Op.Call {
+		case event.CallRead, event.CallRecv:
+			gave[r.Op.FD] += r.Result.N
 			last = r
+		case event.CallWrite, event.CallSend:
+			given[r.Op.FD] += r.Result.N
 		}
 	}
 	for i := range l.history {
 		r := &l.history[i]
 		a, b := int(r.Result.N), int(r.Result.N2)
-		if r.Op.Call != event.CallPipe || r.Result.Errno != 0 || r.Result.Pending || l.doubts[a] || l.doubts[b] {
+		if r.Op.Call != event.CallPipe && r.Op.Call != event.CallSocketpair || r.Result.Errno != 0 || r.Result.Pending || l.doubts[a] || l.doubts[b] {
 			continue
 		}
-		if moved[a] > moved[b] {
-			return found(conservation, last, "pipe %d gave %d bytes, and was given %d", a, moved[a], moved[b])
+		for _, x := range [][2]int{{a, b}, {b, a}} {
+			if gave[x[0]] > given[x[1]] {
+				return found(conservation, last, "%v %d gave %d bytes, and was given %d", r.Op.Call, x[0], gave[x[0]], given[x[1]])
+			}
 		}
 	}
 	return nil

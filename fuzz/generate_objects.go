@@ -22,6 +22,9 @@ const (
 	fifoWriter
 	master
 	slave
+	connection // a stream socket, which is connected or may be
+	listener
+	datagrams // a datagram socket
 	allClasses
 )
 
@@ -38,6 +41,9 @@ var watchedBy = [allClasses][]event.Filter{
 	fifoWriter: {event.Write, event.Except},
 	master:     {event.Read, event.Write, event.Except},
 	slave:      {event.Read, event.Write, event.Except},
+	connection: {event.Read, event.Write, event.Except},
+	listener:   {event.Read, event.Write, event.Except},
+	datagrams:  {event.Read, event.Write, event.Except},
 }
 
 // An object is something that scripts have, and what is done with it. What threads
@@ -67,7 +73,10 @@ func often(n int, a act) []act { return slices.Repeat([]act{a}, n) }
 
 // objects are all there are. One that is new is a row here and, if nothing else has what
 // it makes, a class.
-var objects = []*object{queues, pipes, probes, epolls, fifos, ptys}
+var objects = []*object{
+	queues, pipes, probes, epolls, fifos, ptys,
+	pairs, datagramPairs, networks, datagramNetworks,
+}
 
 var queues = &object{
 	name:  "kqueue",

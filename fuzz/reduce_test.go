@@ -171,7 +171,9 @@ thread cpu=1
 // With no execution to make, or no time, the failure stays what it is; with a few
 // it is one that has failed, and never larger.
 func TestReduceEnds(t *testing.T) {
-	x := exploration(broken.All[2].Entry, 400, 3)
+	f := brokenNamed(t, "deliver-dropped-when-busy")
+	x := exploration(f.Entry, 1, 100_000)
+	x.Script = func(int) *script.Script { return drawnOnce(t, f.Name) }
 	r := x.Explore(t.Context()).Failure
 	over, cancel := context.WithCancel(t.Context())
 	cancel()

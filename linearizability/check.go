@@ -181,18 +181,21 @@ func (r *Report) count() {
 		r.countPolled(&rec, wrong)
 		g := r.plan.groups.of(rec.Op.FD)
 		switch {
-		case rec.Op.Call == event.CallWrite && rec.Result.Pending:
+		case writes(rec.Op.Call) && rec.Result.Pending:
 			bytes[g] += rec.Op.N
-		case rec.Op.Call == event.CallWrite:
+		case writes(rec.Op.Call):
 			bytes[g] += rec.Result.N
-		case rec.Op.Call == event.CallRead:
+		case reads(rec.Op.Call):
 			bytes[g] -= rec.Result.N
 		}
 	}
 	for _, rec := range r.plan.h {
-		if g := r.plan.groups.of(rec.Op.FD); rec.Op.Call == event.CallRead && bytes[g] < 0 {
+		if g := r.plan.groups.of(rec.Op.FD); reads(rec.Op.Call) && bytes[g] < 0 {
 			r.found(Finding{Verdict: Violation, Where: rec.Op.String(), Rule: fmt.Sprintf("conservation: %d bytes more were read than written", -bytes[g])})
 			bytes[g] = 0
 		}
 	}
 }
+
+func reads(c event.Call) bool  { return c == event.CallRead || c == event.CallRecv }
+func writes(c event.Call) bool { return c == event.CallWrite || c == event.CallSend }

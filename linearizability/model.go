@@ -151,9 +151,10 @@ func step(s state, p *part, k key, lax laxity) []state {
 		s.Reap(c.life)
 		all[0] = s
 	case release:
-		if q, closed := s.Shut(c.life); closed {
-			c.queue, c.closing = q, true
-		}
+		c.queue, c.closing = s.Shut(c.life)
+		all[0] = s
+	case refuse:
+		s.Refuse(c.queue)
 		all[0] = s
 	case empty:
 		if c.closing {
@@ -185,12 +186,17 @@ func step(s state, p *part, k key, lax laxity) []state {
 		if !s.shows(c, p, lax) {
 			return nil
 		}
+	case begun:
+		s.Act(&c.work, &p.rec.Op)
+		all[0] = s
 	case act:
 		if p.rec.Op.Call == event.CallEpollCtl {
 			all = s.control(at, p, lax)
 			break
 		}
-		s.Act(&c.work, &p.rec.Op)
+		for s.Act(&c.work, &p.rec.Op); !c.work.Done(); {
+			s.Act(&c.work, &p.rec.Op)
+		}
 		if !p.last {
 			if lax < laxities && !c.work.Opens() {
 				return nil

@@ -54,8 +54,10 @@ const (
 	reap                   // its knotes are gone
 	release                // its file too; a kqueue is closed
 	empty                  // and has no knotes any more
+	refuse                 // one who waited for it to accept has been turned away
 	found                  // it looked up a descriptor, which another thread may end
-	act                    // it did what it does to what it found
+	begun                  // it did a part of what it does to what it found
+	act                    // it did it, or the rest of it
 	enter                  // of a kevent(2): it found its kqueue
 	change                 // it applied a change
 	took                   // it returned the knote
@@ -67,7 +69,7 @@ const (
 	foundEpoll             // of an epoll_ctl: it looked up the epoll
 )
 
-var doesNames = [...]string{first: "first end made", opened: "opened", unlink: "number free", reap: "knotes gone", release: "file released", empty: "no knotes left", enter: "began",
+var doesNames = [...]string{first: "first end made", opened: "opened", unlink: "number free", reap: "knotes gone", release: "file released", refuse: "somebody turned away", begun: "done in part", empty: "no knotes left", enter: "began",
 	found:  "found the descriptor",
 	passed: "not returned, though there was room", asleep: "asleep at the end", leave: "returned without looking", unready: "asleep at the end", foundEpoll: "found the epoll"}
 
@@ -147,11 +149,12 @@ type plan struct {
 	keys   []key
 	end    int64 // later than everything
 
-	doubtful map[key]bool // items that share their udata with others
+	doubtful map[key]bool     // items that share their udata with others
+	meetings map[int]*meeting // groups of sockets that find each other by ports
 }
 
 func newPlan(h History) *plan {
-	p := &plan{h: h, groups: groups{}, queues: map[int]int{}, ends: map[int]bool{}, udata: map[udata]key{}, doubtful: map[key]bool{}}
+	p := &plan{h: h, groups: groups{}, queues: map[int]int{}, ends: map[int]bool{}, udata: map[udata]key{}, doubtful: map[key]bool{}, meetings: map[int]*meeting{}}
 	for _, r := range h {
 		p.end = max(p.end, r.Call)
 		if r.Return != Never {
@@ -169,6 +172,7 @@ func newPlan(h History) *plan {
 			p.groups.join(r.Op.FD, r.Op.To)
 		}
 	}
+	p.meet()
 	p.end++
 	for _, r := range h {
 		if r.Op.Call == event.CallClose || r.Op.Call == event.CallDup2 {
@@ -228,8 +232,9 @@ func (p *plan) cover(keys map[key]bool) {
 // makes reports whether a call makes a file, or two, of nothing.
 func makes(c event.Call) bool { return c.Makes() > 0 && c != event.CallDup && !opens(c) }
 
-// opens reports whether a call makes a file by another, which it finds first.
-func opens(c event.Call) bool { return c == event.CallReopen }
+// opens reports whether a call makes a file by another, or takes one, which it finds
+// first.
+func opens(c event.Call) bool { return c == event.CallReopen || c == event.CallAccept }
 
 // nested reports whether a knote may watch a kqueue.
 func (p *plan) nested(k key) bool {
@@ -292,15 +297,24 @@ func (p *plan) project(k key, weak bool) []porcupine.Operation {
 			}
 			parts = []part{{does: whole}}
 			if r.Result.Errno == 0 {
-				parts = []part{{does: unlink}, {does: reap}, {does: release}, {does: empty}}
+				parts = []part{{does: unlink}, {does: reap}, {does: release}}
+				for range p.turnedAway(r) {
+					parts = append(parts, part{does: refuse})
+				}
+				parts = append(parts, part{does: empty})
 			}
 		default:
 			if !concerns(r.Op.FD) {
 				continue
 			}
 			parts = []part{{does: whole}}
-			if r.Op.Call != event.CallDup && p.ends[p.groups.of(r.Op.FD)] && !r.Result.Pending {
-				parts = []part{{does: found}, {does: act}}
+			acts := p.acts(r)
+			if r.Op.Call != event.CallDup && (acts > 1 || p.ends[p.groups.of(r.Op.FD)]) && !r.Result.Pending {
+				parts = []part{{does: found}}
+				for range acts - 1 {
+					parts = append(parts, part{does: begun})
+				}
+				parts = append(parts, part{does: act})
 				if opens(r.Op.Call) && r.Result.Errno == 0 {
 					parts = append(parts, part{does: opened})
 				}

@@ -46,6 +46,7 @@ type call struct {
 	work    spec.Work // of what is done to a descriptor
 	life    int32     // of a close: the one that ends
 	closing bool      // of a close: it has closed a kqueue
+	shut    int32     // of a close: the file that it has released, -1 if none
 	queue   int32     // of a kevent, or closed
 	entered bool
 	refused bool          // what it was called on is no kqueue
@@ -102,7 +103,7 @@ func (r *replay) order() bool {
 				return false
 			}
 			last = s.At
-			if s.Step == event.Released && j+1 < len(rec.Steps) {
+			if s.Step == event.Released && slices.ContainsFunc(rec.Steps[j+1:], isReleased) {
 				continue // the file says itself when it is gone
 			}
 			r.moments = append(r.moments, moment{s.At, int32(i), s.Step})
@@ -139,6 +140,8 @@ func (r *replay) sort() {
 		}
 	}
 }
+
+func isReleased(s Stamp) bool { return s.Step == event.Released }
 
 // run takes the steps in order.
 func (r *replay) run() bool {
@@ -246,6 +249,12 @@ func (r *replay) step(n int32, c *call, rec *Record, step event.Step) bool {
 		return r.waits(n, c, rec, step)
 	}
 	steps := sequenceOf(rec.Op.Call)
+	if step == event.Acted && c.stage > 1 && steps[c.stage-1] == event.Acted && !c.work.Done() {
+		return r.act(c, rec)
+	}
+	if step == event.Acted && c.stage == len(steps) && steps[c.stage-1] == event.Released {
+		return r.s.Refuse(c.shut)
+	}
 	if c.stage == len(steps) || steps[c.stage] != step {
 		return false
 	}
@@ -263,13 +272,15 @@ func (r *replay) step(n int32, c *call, rec *Record, step event.Step) bool {
 	case event.Reaped:
 		r.s.Reap(c.life)
 	case event.Released:
-		c.queue, c.closing = r.s.Shut(c.life)
+		c.shut, c.closing = r.s.Shut(c.life)
+		c.queue = c.shut
 	}
 	return true
 }
 
 // sequence has the steps of all calls but those that look for events, or change
-// what is looked for.
+// what is looked for. Acted is as many as the operation has, and behind Released there
+// may be some, of those whom a socket that listened has kept waiting.
 var sequence = [...][]event.Step{
 	event.CallKqueue: {event.Made},
 	event.CallProbe:  {event.Made},
@@ -286,6 +297,16 @@ var sequence = [...][]event.Step{
 	event.CallPty:     {event.Made, event.Made},
 	event.CallReopen:  {event.Found, event.Acted, event.Made},
 	event.CallTermios: {event.Found, event.Acted},
+
+	event.CallSocketpair: {event.Made, event.Made},
+	event.CallSocket:     {event.Made},
+	event.CallListen:     {event.Found, event.Acted},
+	event.CallConnect:    {event.Found, event.Acted},
+	event.CallAccept:     {event.Found, event.Acted, event.Made},
+	event.CallSend:       {event.Found, event.Acted},
+	event.CallRecv:       {event.Found, event.Acted},
+	event.CallShutdown:   {event.Found, event.Acted},
+	event.CallSockErr:    {event.Found, event.Acted},
 }
 
 // sequenceOf returns the steps of a call, none if it is not known here.
@@ -327,7 +348,10 @@ func (r *replay) make(c *call, rec *Record) (ok bool) {
 // act is what a device does to what has been found.
 func (r *replay) act(c *call, rec *Record) bool {
 	r.s.Act(&c.work, &rec.Op)
-	if c.work.Opens() {
+	switch {
+	case !c.work.Done():
+		return true
+	case c.work.Opens():
 		return rec.Result.Errno == 0
 	}
 	return rec.Result.Pending || rec.Result.Equal(event.Result{N: c.work.N, Errno: c.work.Errno})
@@ -345,15 +369,12 @@ func (r *replay) returns(n int32, c *call, rec *Record) bool {
 		return r.waited(n, c, rec)
 	case event.CallKevent:
 		return r.answers(c, rec)
-	case event.CallSet, event.CallRead, event.CallWrite, event.CallTermios, event.CallReopen:
-		if c.stage == 0 {
-			c.work = r.s.Begin(op.FD)
-		}
-		if c.stage < 2 && !r.act(c, rec) {
-			return false
-		}
-		return !c.work.Opens() || c.stage == 3
+	case event.CallSet, event.CallRead, event.CallWrite, event.CallTermios, event.CallReopen,
+		event.CallListen, event.CallConnect, event.CallAccept, event.CallSend, event.CallRecv, event.CallShutdown, event.CallSockErr:
+		return r.acted(c, rec)
 	case event.CallClose, event.CallDup2:
+		for c.stage == 3 && r.s.Refuse(c.shut) {
+		}
 		if c.closing {
 			r.s.Empty(c.queue)
 		}
@@ -361,6 +382,23 @@ func (r *replay) returns(n int32, c *call, rec *Record) bool {
 	}
 	steps := sequenceOf(op.Call)
 	return steps != nil && c.stage == len(steps)
+}
+
+// acted is returns for what is done to a descriptor. Steps that the kernel has not named
+// are as late as they can be.
+func (r *replay) acted(c *call, rec *Record) bool {
+	if c.stage == 0 {
+		c.work = r.s.Begin(rec.Op.FD)
+	}
+	if c.stage < 2 && !r.act(c, rec) {
+		return false
+	}
+	for !c.work.Done() {
+		if !r.act(c, rec) {
+			return false
+		}
+	}
+	return !c.work.Opens() || c.stage == 3
 }
 
 // atRest holds those that are asleep at the end against what they sleep on.

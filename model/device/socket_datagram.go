@@ -109,12 +109,11 @@ func (s *Socket) sendTo(td *machine.Thread, b []byte, port int) (int, error) {
 	if told {
 		port = s.to
 	}
+	td.Commit(event.Acted)
+	s.exit(td)
 	if err != nil {
-		td.Commit(event.Acted)
-		s.exit(td)
 		return 0, err
 	}
-	s.exit(td)
 
 	r, from, err := s.net.route(td, s, port)
 	if err != nil {

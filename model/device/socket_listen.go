@@ -143,12 +143,11 @@ func (n *Network) connect(td *machine.Thread, s *Socket, port int) error {
 			s.phase, s.to = connected, port
 		}
 	}
+	td.Commit(event.Acted)
+	s.exit(td)
 	if err != nil || s.kind == event.Datagram {
-		td.Commit(event.Acted)
-		s.exit(td)
 		return err
 	}
-	s.exit(td)
 
 	p := newSocket(td, n.k, s, s.family, s.kind)
 	l.enter(td)

@@ -155,14 +155,12 @@ func (n *Network) route(td *machine.Thread, s *Socket, to int) (r *Socket, from 
 		if err = syscall.EBADF; !s.gone {
 			err = n.bind(s, 0)
 		}
-		if err != nil {
-			td.Commit(event.Acted)
-		}
 		s.exit(td)
 	}
 	if err == nil {
 		r, from = n.bound[s.address(to)], s.port
 	}
+	td.Commit(event.Acted)
 	n.mu.Unlock(td)
 	return r, from, err
 }

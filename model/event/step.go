@@ -8,10 +8,14 @@ import "strconv"
 //
 // The steps of an operation come in this order:
 //
-//	kqueue, probe, dup   Made
-//	pipe                 Made, Made: one for each end
-//	set, read, write     Found, Acted
-//	dup2, close          Unlinked, Reaped, Released
+//	kqueue, probe, dup   Made, as what makes any other file of nothing
+//	pipe                 Made, Made: one for each end; so socketpair and pty
+//	set, read, write     Found, Acted, as what does anything else to a file
+//	connect, accept      Found, and Acted for each socket that has part in it, as in
+//	                     listen and in send to a port; then Made of what answers a
+//	                     descriptor, as reopen
+//	dup2, close          Unlinked, Reaped, Released, and Acted for each who waited to be
+//	                     accepted
 //	kevent               Found, and of each change Change, Found, Changed;
 //	                     then Took for each event, before it Pruned if it is a kqueue's
 //

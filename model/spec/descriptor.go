@@ -87,23 +87,27 @@ func (s *State) Reap(life int32) {
 
 // Release is the last step: the file goes if that was its last life.
 func (s *State) Release(life int32) {
-	if q, closed := s.Shut(life); closed {
+	q, closed := s.Shut(life)
+	for s.Refuse(q) {
+	}
+	if closed {
 		s.Empty(q)
 	}
 }
 
-// Shut is Release, but of a kqueue that it closes the knotes are left until
-// Empty: see halfClosed. It returns that kqueue.
+// Shut is Release, but of a kqueue that it closes the knotes are left until Empty: see
+// halfClosed; and of a socket that has listened those who wait are until Refuse. It
+// returns the file that has been released, -1 if none has, and whether it was a kqueue.
 func (s *State) Shut(life int32) (q int32, closed bool) {
 	i := slices.IndexFunc(s.slots, func(x slot) bool { return x.life == life })
 	if life == 0 || i < 0 {
-		return 0, false
+		return -1, false
 	}
 	n := s.slots[i].file
 	s.slots = slices.Delete(s.slots, i, i+1)
 	f := &s.files[n]
 	if f.refs--; f.refs > 0 {
-		return 0, false
+		return -1, false
 	}
 	f.gone = true
 	s.of(n).released(s, n)

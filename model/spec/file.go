@@ -16,6 +16,7 @@ type file struct {
 	level   int64 // of a probe; bytes that are to be read
 	starved bool  // a write has been refused or cut short since the last read
 	awaits  bool  // of an open of a fifo
+	socket        // of one
 
 	// Of a terminal.
 	modes event.Termios
@@ -37,6 +38,7 @@ const (
 	fifoBoth
 	master
 	slave
+	endpoint // a socket
 )
 
 // behaviours has what each kind of file does.
@@ -52,6 +54,7 @@ var behaviours = [...]behaviour{
 	fifoBoth:  fifos{side: event.BothSides},
 	master:    masters{},
 	slave:     slaves{},
+	endpoint:  sockets{},
 }
 
 // makers has what makes a file of nothing, or two: the first, of which peer is the
@@ -63,6 +66,13 @@ var makers = [...]func(s *State, op event.Op) (first file, second file){
 	event.CallPipe:   func(*State, event.Op) (a, b file) { return file{kind: readEnd}, file{kind: writeEnd} },
 	event.CallFifo: func(s *State, _ event.Op) (a, b file) {
 		return file{kind: fifoBoth, peer: int32(len(s.files))}, b
+	},
+	event.CallSocketpair: func(_ *State, op event.Op) (a, b file) {
+		a = file{kind: endpoint, socket: socket{typ: op.Sock, pair: true, paired: true, phase: connected}}
+		return a, a
+	},
+	event.CallSocket: func(_ *State, op event.Op) (a, b file) {
+		return file{kind: endpoint, socket: socket{typ: op.Sock}}, b
 	},
 	event.CallPty: func(*State, event.Op) (a, b file) {
 		return file{kind: master, modes: newTermios}, file{kind: slave}
@@ -156,14 +166,16 @@ type Work struct {
 	Life
 	N      int64
 	Errno  syscall.Errno
+	stage  uint8
 	done   bool
-	opened int32 // the file that it has made, which has no descriptor yet; 0 if none
+	other  int32 // another file that it has to do with
+	opened int32 // the file that it has made, or taken, which has no descriptor yet; 0 if none
 }
 
 // Done reports whether there is no step left.
 func (w *Work) Done() bool { return w.done }
 
-func (w *Work) fails(errno syscall.Errno) { w.Errno, w.done = errno, true }
+func (w *Work) fails(errno syscall.Errno) { w.N, w.Errno, w.done = 0, errno, true }
 
 func (w *Work) ends(n int64) { w.N, w.done = n, true }
 
@@ -207,7 +219,7 @@ func (s *State) Act(w *Work, op *event.Op) {
 func (s *State) post(n int32, filter event.Filter, hint int64) {
 	b := s.of(n)
 	for i := range s.knotes {
-		if kn := &s.knotes[i]; kn.file == n && (filter == 0 || filter == kn.filter) && b.news(s, kn, hint) {
+		if kn := &s.knotes[i]; kn.file == n && (filter == 0 || filter == kn.filter || kn.filter == Item && s.itemHears(kn, filter)) && b.news(s, kn, hint) {
 			s.tell(i)
 		}
 	}

@@ -92,8 +92,22 @@ func drawOp(t *rapid.T, timers bool, sc scene) event.Op {
 	case event.CallKqueue, event.CallPipe, event.CallProbe, event.CallFifo, event.CallPty:
 		return op
 	}
+	if call == event.CallSocket || call == event.CallSocketpair {
+		op.Sock = rapid.SampledFrom([]event.SockType{event.Stream, event.Stream, max(sc.sock, event.Stream), event.Datagram}).Draw(t, "socket type")
+		return op
+	}
 	op.FD = numbers.Draw(t, "fd")
 	switch call {
+	case event.CallSend, event.CallRecv:
+		op.N = amounts.Draw(t, "bytes")
+		op.OOB = rapid.IntRange(0, 3).Draw(t, "urgent") == 3
+	case event.CallShutdown:
+		op.Side = rapid.SampledFrom([]event.Side{event.ReadSide, event.WriteSide, event.BothSides}).Draw(t, "side")
+	case event.CallListen:
+		op.N = rapid.SampledFrom([]int64{1, 1, 1, 2, 0, -1, 65536}).Draw(t, "port")
+		op.Backlog = rapid.SampledFrom([]int{1, 1, 2, 3, -1}).Draw(t, "backlog")
+	case event.CallConnect:
+		op.N = rapid.SampledFrom([]int64{1, 1, 1, 1, 2, 0, -1, 49152}).Draw(t, "port")
 	case event.CallDup2:
 		op.To = numbers.Draw(t, "to")
 	case event.CallSet:
@@ -125,7 +139,8 @@ type scene struct {
 	name    string
 	opening []string
 	calls   []event.Call
-	keys    bool // writes have them
+	keys    bool           // writes have them
+	sock    event.SockType // of sockets that are made; mostly streams
 }
 
 var scenes = []scene{
@@ -136,6 +151,19 @@ var scenes = []scene{
 		event.CallReopen, event.CallReopen, event.CallReopen, event.CallClose, event.CallRead, event.CallWrite}},
 	{name: "terminal", keys: true, opening: []string{"pty", "reopen 2 both"}, calls: []event.Call{
 		event.CallWrite, event.CallWrite, event.CallWrite, event.CallRead, event.CallRead, event.CallTermios, event.CallTermios, event.CallReopen, event.CallPty}},
+}
+
+// Of the calls of sockets those that move bytes are most.
+var moves = []event.Call{event.CallSend, event.CallSend, event.CallSend, event.CallRecv, event.CallRecv, event.CallRecv, event.CallShutdown, event.CallSockErr, event.CallClose}
+
+func init() {
+	connects := append(moves, event.CallListen, event.CallConnect, event.CallConnect, event.CallConnect, event.CallAccept, event.CallAccept, event.CallSocket, event.CallSocket)
+	scenes = append(scenes,
+		scene{name: "pair of streams", opening: []string{"socketpair stream", "socketpair stream"}, calls: append(moves, event.CallSocketpair)},
+		scene{name: "pair for datagrams", sock: event.Datagram, opening: []string{"socketpair dgram", "socketpair dgram"}, calls: append(moves, event.CallSocketpair)},
+		scene{name: "streams that listen", opening: []string{"socket stream", "listen 2 1 1", "socket stream", "connect 3 1", "socket stream", "connect 4 1", "accept 2"}, calls: connects},
+		scene{name: "datagrams to ports", sock: event.Datagram, opening: []string{"socket dgram", "listen 2 1 0", "socket dgram", "connect 3 1", "socket dgram"}, calls: connects},
+	)
 }
 
 func (sc scene) ops() []event.Op {

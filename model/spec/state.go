@@ -14,12 +14,14 @@ import (
 // kqueue. The zero State is a process without descriptors; use [New].
 type State struct {
 	free   Freedom
-	slots  []slot  // numbers in use, ascending, and after them the lives that are ending
-	files  []file  // by file number, in order of making
-	knotes []knote // in order of making
-	lives  int32   // lives of descriptors begun
-	places int64   // places on ready lists given out
-	owed   []int32 // queues whose watchers are to be told; none between steps
+	slots  []slot    // numbers in use, ascending, and after them the lives that are ending
+	files  []file    // by file number, in order of making
+	queued []message // datagrams that were not read, in order of their coming
+	ports  int       // of those that are given to sockets that ask for none, the next, from the first on
+	knotes []knote   // in order of making
+	lives  int32     // lives of descriptors begun
+	places int64     // places on ready lists given out
+	owed   []int32   // queues whose watchers are to be told; none between steps
 }
 
 // A slot is one life of a descriptor number: from open, dup or dup2 until close
@@ -71,7 +73,7 @@ func New(free Freedom) State { return State{free: free} }
 
 // Clone returns a state that shares nothing with s.
 func (s State) Clone() State {
-	s.slots, s.files, s.knotes, s.owed = slices.Clone(s.slots), slices.Clone(s.files), slices.Clone(s.knotes), nil
+	s.slots, s.files, s.knotes, s.queued, s.owed = slices.Clone(s.slots), slices.Clone(s.files), slices.Clone(s.knotes), slices.Clone(s.queued), nil
 	return s
 }
 
@@ -80,6 +82,7 @@ func (s State) Clone() State {
 // made.
 func (s State) Equal(o State) bool {
 	return s.free == o.free && s.lives == o.lives && slices.Equal(s.slots, o.slots) && slices.Equal(s.files, o.files) &&
+		slices.Equal(s.queued, o.queued) && s.ports == o.ports &&
 		slices.EqualFunc(s.knotes, o.knotes, func(a, b knote) bool {
 			listed := (a.place != 0) == (b.place != 0)
 			a.place, b.place = 0, 0
@@ -113,6 +116,9 @@ func (s State) Hash() uint64 {
 		maphash.WriteComparable(&h, x)
 	}
 	for _, x := range s.files {
+		maphash.WriteComparable(&h, x)
+	}
+	for _, x := range s.queued {
 		maphash.WriteComparable(&h, x)
 	}
 	for _, x := range s.knotes {

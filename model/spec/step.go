@@ -66,7 +66,7 @@ const (
 	unknown shape = iota
 	making        // it makes a file of nothing, or two
 	acting        // it does something to a file that it finds
-	opening       // it does, and makes another file by that
+	opening       // it does, and makes another file by that, or takes one
 )
 
 // shapes has those of the calls that are not said one by one. What is not in it is
@@ -84,6 +84,16 @@ var shapes = [256]shape{
 	event.CallReopen:  opening,
 	event.CallPty:     making,
 	event.CallTermios: acting,
+
+	event.CallSocketpair: making,
+	event.CallSocket:     making,
+	event.CallListen:     acting,
+	event.CallConnect:    acting,
+	event.CallAccept:     opening,
+	event.CallSend:       acting,
+	event.CallRecv:       acting,
+	event.CallShutdown:   acting,
+	event.CallSockErr:    acting,
 }
 
 // Step returns every state in which the world may be after op has answered r in
