@@ -2,6 +2,7 @@ package netconn_test
 
 import (
 	"errors"
+	"flag"
 	"io"
 	"net"
 	"os"
@@ -19,8 +20,9 @@ import (
 	"github.com/kqlab/kqlab/strategies"
 )
 
-func newStack(s strategies.Entry) *netconn.Stack {
-	m := machine.Native(2)
+func newStack(s strategies.Entry) *netconn.Stack { return stackOn(machine.Native(2), s) }
+
+func stackOn(m *machine.Machine, s strategies.Entry) *netconn.Stack {
 	k := kqueue.New(m, s.New(m))
 	device.Install(k)
 	return netconn.New(k)
@@ -144,6 +146,32 @@ func TestNettest(t *testing.T) {
 		})
 	}
 }
+
+// The suite again on a machine that holds threads up at its points.
+func TestNettestPerturbed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("with -short the machine is not perturbed")
+	}
+	t.Logf("repeat with: go test ./model/netconn -run %s -seed %d", t.Name(), *seed)
+	for _, e := range strategies.All {
+		t.Run(e.Name, func(t *testing.T) {
+			before := runtime.NumGoroutine()
+			m := machine.Native(2)
+			m.Perturb(*seed, 20)
+			s := stackOn(m, e)
+			nettest.TestConn(t, func() (c1, c2 net.Conn, stop func(), err error) {
+				a, b, err := connected(s)
+				if err != nil {
+					return nil, nil, nil, err
+				}
+				return a, b, func() { a.Close(); b.Close() }, nil
+			})
+			left(t, s, before)
+		})
+	}
+}
+
+var seed = flag.Uint64("seed", uint64(time.Now().UnixNano()), "seed of the perturbed machine")
 
 // is fails unless err is an OpError around want.
 func is(t *testing.T, err, want error) {
