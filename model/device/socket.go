@@ -90,18 +90,21 @@ const (
 //
 // # Where it departs
 //
-// From DragonFly: the pending error is reported whether or not a direction is over;
-// a direction holds the smaller of the sender's and the receiver's buffer, exactly; a
-// write takes what fits, however little; a backlog is as large as it says; the last
-// four lines of Local are Linux's, and reading that is shut tells a peer of Local,
-// which fills a buffer there that nobody can read; closing resets if bytes are unread.
+// From DragonFly: the pending error is in fflags whether or not a direction is over; a
+// direction holds the smaller of the sender's and the receiver's buffer, exactly; a
+// write takes what fits, however little, where there it waits for the mark; a backlog is
+// as large as it says, and not half as large again. Of Local: a close with bytes unread
+// resets; who shuts reading tells its peer, which there goes on to fill a buffer that
+// nobody can read; and three errors are Linux's, where there a full backlog is
+// ECONNREFUSED, no room for a datagram ENOBUFS, and the end of a datagram pair
+// ECONNRESET, pending.
 //
 // From Linux: a shutdown of reading throws away what has come; a write to an end that
 // can send nothing answers EPIPE and leaves a pending error to others, of TCP too;
 // the reset after a write to nobody is ECONNRESET, not EPIPE; out-of-band data is
 // pending while its mark is ahead or has just been reached, as POSIX has it, and not
-// only until it is taken; a listener, and one that is not connected, are never ready
-// to write.
+// only until it is taken; a stream that is not connected is never ready to write. Call by
+// call, testdata/sockets.txt has it.
 type Socket struct {
 	// Immutable once others know the socket. The three lists are in one domain,
 	// that of the peer too, which guards the rest.
