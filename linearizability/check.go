@@ -163,6 +163,13 @@ func search(k key, ops []porcupine.Operation, until time.Time) (Verdict, string)
 // went in.
 func (r *Report) count() {
 	bytes := map[int]int64{}
+	each := map[int]int64{} // byte that went in, so many may come out; 1 if not said
+	for _, rec := range r.plan.h {
+		if rec.Op.Call == event.CallPty {
+			// It is read, it is echoed, and three more say that it is erased.
+			each[r.plan.groups.of(int(rec.Result.N))] = 5
+		}
+	}
 	for _, rec := range r.plan.h {
 		wrong := func(rule string) {
 			r.found(Finding{Verdict: Violation, Where: rec.Op.String() + " => " + rec.Result.String(), Rule: rule})
@@ -182,9 +189,9 @@ func (r *Report) count() {
 		g := r.plan.groups.of(rec.Op.FD)
 		switch {
 		case writes(rec.Op.Call) && rec.Result.Pending:
-			bytes[g] += rec.Op.N
+			bytes[g] += rec.Op.N * max(each[g], 1)
 		case writes(rec.Op.Call):
-			bytes[g] += rec.Result.N
+			bytes[g] += rec.Result.N * max(each[g], 1)
 		case reads(rec.Op.Call):
 			bytes[g] -= rec.Result.N
 		}

@@ -61,7 +61,7 @@ type Fifo struct {
 }
 
 var (
-	fifos = machine.NewStock[named](nil)
+	fifos = machine.NewStock(func(f *named) { *f = named{bytes: f.bytes.again()} })
 	ends  = machine.NewStock[Fifo](nil)
 )
 

@@ -58,7 +58,7 @@ type Tty struct {
 }
 
 var (
-	terminals = machine.NewStock[terminal](nil)
+	terminals = machine.NewStock(func(t *terminal) { *t = terminal{in: t.in.again(), out: t.out.again()} })
 	ptys      = machine.NewStock[Pty](nil)
 	ttys      = machine.NewStock[Tty](nil)
 )

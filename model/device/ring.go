@@ -10,6 +10,14 @@ type ring struct {
 	small [64]byte
 }
 
+// again returns an empty ring with the memory of r, which nobody uses any more.
+func (r *ring) again() ring {
+	if len(r.buf) > len(r.small) {
+		return ring{buf: r.buf}
+	}
+	return ring{}
+}
+
 // at returns the byte that i others precede.
 func (r *ring) at(i int) byte { return r.buf[(r.head+i)&(len(r.buf)-1)] }
 
