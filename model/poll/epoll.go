@@ -181,8 +181,15 @@ func EpollCtl(td *machine.Thread, p *proc.Process, epfd int, op event.EpollOp, f
 // On Linux it sleeps on: it still has the file, and waits for the files of items that
 // nobody can change any more.
 //
-// Errors: EBADF; EINVAL if epfd is no epoll, or there is no room.
+// Errors: EBADF; EINVAL if epfd is no epoll, or there is no room; EINTR if it would wait,
+// or does, and a signal has been caught.
 func EpollWait(td *machine.Thread, p *proc.Process, epfd int, events []EpollEvent, timeout time.Duration) (int, error) {
+	return EpollPwait(td, p, epfd, events, timeout, nil)
+}
+
+// EpollPwait is EpollWait, but that the thread's mask of signals is mask, if that is not
+// nil, while it waits, as [Poller.PPoll] has it. (epoll_pwait(2))
+func EpollPwait(td *machine.Thread, p *proc.Process, epfd int, events []EpollEvent, timeout time.Duration, mask *proc.Sigset) (int, error) {
 	f, err := p.File(td, epfd)
 	if err != nil {
 		return 0, err
@@ -194,6 +201,14 @@ func EpollWait(td *machine.Thread, p *proc.Process, epfd int, events []EpollEven
 	if timeout < 0 {
 		timeout = machine.Forever
 	}
+	if td.Lwp == nil {
+		return ep.wait(td, events, timeout)
+	}
+	until, _ := deadline(td, &timeout)
+	return p.Waiting(td, mask, func() (int, error) { return ep.wait(td, events, left(td, until)) })
+}
+
+func (ep *Epoll) wait(td *machine.Thread, events []EpollEvent, timeout time.Duration) (int, error) {
 	kevs := kqueue.Events(td, len(events))
 	n, err := ep.q.Kevent(td, nil, kevs, timeout)
 	kevs, events = kevs[:n], events[:n]

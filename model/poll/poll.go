@@ -91,6 +91,14 @@ func deadline(td *machine.Thread, timeout *time.Duration) (time.Duration, error)
 	return now + *timeout, nil
 }
 
+// left is the timeout until an instant that deadline has returned.
+func left(td *machine.Thread, until time.Duration) time.Duration {
+	if until == 0 || until == machine.Forever {
+		return until
+	}
+	return max(0, until-td.Now())
+}
+
 // turn makes the slots those of another family of calls: none is linked then.
 // What is registered stays, for the calls to come.
 func (p *Poller) turn(k kind) {

@@ -218,12 +218,9 @@ func (p *Poller) touch(slot int32) {
 // It returns how much does.
 func (p *Poller) wait(td *machine.Thread, n int, until time.Duration) (int, error) {
 	for {
-		timeout := machine.Forever
-		switch {
-		case n > 0 || until == 0:
-			timeout = 0
-		case until != machine.Forever:
-			timeout = max(0, until-td.Now())
+		timeout := time.Duration(0)
+		if n == 0 {
+			timeout = left(td, until)
 		}
 		got, err := p.q.Kevent(td, nil, p.events, timeout)
 		if err != nil {

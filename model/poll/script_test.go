@@ -244,7 +244,7 @@ func runScript(t *testing.T, e strategies.Entry, bytes []byte) {
 // What is kept is never wrong: random scripts under each strategy.
 func TestKept(t *testing.T) {
 	t.Logf("repeat with: go test ./model/poll -run %s -seed %d", t.Name(), *seed)
-	n := 2000
+	n := 1000
 	if testing.Short() || raceEnabled {
 		n = 300
 	}

@@ -113,7 +113,7 @@ func nothing(t *testing.T, errs []error) {
 
 // signalled has a thread wait until a handler has set a flag, which wait does once it
 // has found that it is not set; another sends the signal.
-func signalled(wait func(td *machine.Thread, p *poll.Poller, unblocked func() (caught bool)) error) func(w *world, td *machine.Thread) {
+func signalled(wait func(w *world, td *machine.Thread, p *poll.Poller, unblocked func() (caught bool)) error) func(w *world, td *machine.Thread) {
 	return func(w *world, td *machine.Thread) {
 		var flag machine.Uint32
 		_, err := w.p.SetAction(td, syscall.SIGUSR1, proc.Action{Catch: func(td *machine.Thread, _ syscall.Signal) { flag.Store(td, 1) }})
@@ -126,7 +126,7 @@ func signalled(wait func(td *machine.Thread, p *poll.Poller, unblocked func() (c
 			_, err := w.p.SetMask(td, proc.Block, proc.Signals(syscall.SIGUSR1))
 			w.must(td, err)
 			for flag.Load(td) == 0 {
-				err := wait(td, p, func() bool {
+				err := wait(w, td, p, func() bool {
 					_, err := w.p.SetMask(td, proc.SetMask, 0)
 					w.must(td, err)
 					return flag.Load(td) != 0
@@ -147,24 +147,31 @@ func TestSignalRace(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		loses bool
-		wait  func(td *machine.Thread, p *poll.Poller, unblocked func() bool) error
+		wait  func(w *world, td *machine.Thread, p *poll.Poller, unblocked func() bool) error
 	}{
-		{"pselect", false, func(td *machine.Thread, p *poll.Poller, _ func() bool) error {
+		{"pselect", false, func(_ *world, td *machine.Thread, p *poll.Poller, _ func() bool) error {
 			_, err := p.PSelect(td, 0, nil, nil, nil, nil, &none)
 			return err
 		}},
-		{"ppoll", false, func(td *machine.Thread, p *poll.Poller, _ func() bool) error {
+		{"ppoll", false, func(_ *world, td *machine.Thread, p *poll.Poller, _ func() bool) error {
 			_, err := p.PPoll(td, nil, nil, &none)
 			return err
 		}},
-		{"select", true, func(td *machine.Thread, p *poll.Poller, unblocked func() bool) (err error) {
+		{"epoll_pwait", false, func(w *world, td *machine.Thread, _ *poll.Poller, _ func() bool) error {
+			epfd, err := poll.EpollCreate1(td, w.p, 0)
+			w.must(td, err)
+			defer w.p.Close(td, epfd)
+			_, err = poll.EpollPwait(td, w.p, epfd, make([]poll.EpollEvent, 1), kqueue.Forever, &none)
+			return err
+		}},
+		{"select", true, func(_ *world, td *machine.Thread, p *poll.Poller, unblocked func() bool) (err error) {
 			if unblocked() {
 				return syscall.EINTR
 			}
 			_, err = p.Select(td, 0, nil, nil, nil, nil)
 			return err
 		}},
-		{"poll", true, func(td *machine.Thread, p *poll.Poller, unblocked func() bool) (err error) {
+		{"poll", true, func(_ *world, td *machine.Thread, p *poll.Poller, unblocked func() bool) (err error) {
 			if unblocked() {
 				return syscall.EINTR
 			}
