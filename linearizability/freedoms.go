@@ -20,12 +20,11 @@ const (
 	MayOweVisit
 	TwoLives
 	EndedMeanwhile
-	EachCondition
 	freedoms
 )
 
 var freedomNames = [freedoms]string{
-	"anyOrder", "lateNews", "halfEnded", "HalfClosed", "MayLoop", "AnyCount", "claimedMeanwhile", "mayOweVisit", "twoLives", "EndedMeanwhile", "EachCondition",
+	"anyOrder", "lateNews", "halfEnded", "HalfClosed", "MayLoop", "AnyCount", "claimedMeanwhile", "mayOweVisit", "twoLives", "EndedMeanwhile",
 }
 
 // String returns the name.

@@ -20,7 +20,6 @@ func (s *state) shows(c *progress, p *part, lax laxity) bool {
 		if v, ok = s.LookAt(c.found, p.rec.Op, p.rec.Op.FDs[p.entry]); !ok {
 			return lax >= noValues
 		}
-		v &= p.asks
 	} else if p.rec.Op.Call == event.CallSelect {
 		return lax >= laxities // it should have failed
 	}

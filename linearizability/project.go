@@ -83,10 +83,9 @@ type part struct {
 	last  bool
 	rec   *Record
 
-	polled event.Polled     // took, of an item: what was returned
-	fd     int              // found, looked, unready: of an entry, or an epoll_ctl
-	entry  int              // looked, unready: which
-	asks   event.PollEvents // looked, unready: of what it says something
+	polled event.Polled // took, of an item: what was returned
+	fd     int          // found, looked, unready: of an entry, or an epoll_ctl
+	entry  int          // looked, unready: which
 	says   event.PollEvents
 	weak   bool         // looked: it may have missed something
 	kev    event.Kevent // change: it; took: the event

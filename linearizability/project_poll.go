@@ -42,7 +42,7 @@ type udata struct {
 }
 
 // looks returns the parts of each entry of a poll or a select that looks at a
-// descriptor of the key's group, for each of its conditions: see EachCondition. Entries that name the same descriptor are left to
+// descriptor of the key's group. Entries that name the same descriptor are left to
 // the commit points, since nobody is told which of them has answered; and so is a
 // select that has failed.
 func (p *plan) looks(k key, r *Record, weak bool) (entries [][]part) {
@@ -61,16 +61,7 @@ func (p *plan) looks(k key, r *Record, weak bool) (entries [][]part) {
 			does = unready
 		}
 		fd := int(x.FD)
-		for _, g := range spec.EachCondition {
-			if g &= spec.Asked(r.Op, x); g == 0 {
-				continue
-			}
-			p := part{does: does, fd: fd, entry: i, asks: g, says: says & g, weak: weak}
-			if says&event.PollNval != 0 { // it is said alone
-				p.says = says
-			}
-			entries = append(entries, []part{{does: found, fd: fd}, p})
-		}
+		entries = append(entries, []part{{does: found, fd: fd}, {does: does, fd: fd, entry: i, says: says, weak: weak}})
 	}
 	return entries
 }

@@ -80,28 +80,12 @@ func (r *replay) may(x *sight, rec *Record, v event.PollEvents) bool {
 	if slices.Contains(x.values[:x.seen], v) || x.ended && r.free(EndedMeanwhile) && spec.EndedMeanwhile(v) {
 		return true
 	}
-	if r.free(EachCondition) && x.piecemeal(v) {
-		return true
-	}
 	if r.weak && slices.ContainsFunc(x.values[:x.seen], func(w event.PollEvents) bool { return v&^w == 0 }) {
 		return true
 	}
 	// A kqueue may have it, and be yet to tell: see mayOweVisit.
 	return v == 0 && len(rec.Result.Polled) > 0 && x.n > 0 && r.s.Collects(x.lives[0]) && r.free(MayOweVisit) &&
 		slices.ContainsFunc(r.h, func(o Record) bool { return mayOweVisit(&o, rec) })
-}
-
-// piecemeal reports whether each condition of v was right at some instant.
-func (x *sight) piecemeal(v event.PollEvents) bool {
-	if v&event.PollNval != 0 {
-		return false
-	}
-	for _, g := range spec.EachCondition {
-		if !slices.ContainsFunc(x.values[:x.seen], func(w event.PollEvents) bool { return w != event.PollNval && w&g == v&g }) {
-			return false
-		}
-	}
-	return true
 }
 
 // looked holds the answer of a poll against what its looks have come to.

@@ -59,12 +59,11 @@ func (s *state) allowsLook(c *progress, p *part) string {
 		return fmt.Sprintf("%s`%v`: there is no descriptor %d", verb, event.PollNval, p.fd)
 	}
 	m, ok := s.LookAt(c.found, p.rec.Op, p.rec.Op.FDs[p.entry])
-	m &= p.asks
 	switch {
 	case !ok:
 		return fmt.Sprintf("only `%v`, or nothing: descriptor %d has been closed", event.PollNval, p.fd)
 	case m == 0:
-		return fmt.Sprintf("only that nothing of `%v` holds of descriptor %d", p.asks, p.fd)
+		return fmt.Sprintf("only that nothing of what is asked holds of descriptor %d", p.fd)
 	}
 	return fmt.Sprintf("%s`%v` of descriptor %d", verb, m, p.fd)
 }

@@ -225,22 +225,3 @@ func Expired(op event.Op, p event.PollFD) event.PollEvents {
 	}
 	return asked(in, p.Events)
 }
-
-// EachCondition has the conditions of an entry of poll(2) or select(2) of which
-// each may be of an instant of its own: what is to be read, what can be written,
-// what is urgent, and what has broken. "poll() shall examine the given file
-// descriptor for the event(s) specified in events": it does not say for all of
-// them at once, and a set of select(2) is a question of its own anyhow. An
-// epoll_wait(2) has no such freedom: it returns one event.
-//
-//	poll: 3 IN|OUT                  another thread
-//	                                set 3 1: can be read and written
-//	is told that 3 can be read
-//	returns IN
-//	                                <- is told that 3 can be written
-var EachCondition = [...]event.PollEvents{
-	event.PollIn | event.PollRdNorm | event.PollRdBand | event.PollRdHup,
-	event.PollOut | event.PollWrNorm | event.PollWrBand,
-	event.PollPri,
-	event.PollErr | event.PollHup,
-}

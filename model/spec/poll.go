@@ -10,7 +10,7 @@ import (
 // file, at some instant between call and return: revents is what held then,
 // and 0 too says that nothing of what was asked held then. No two entries need
 // be looked at at once, and an entry that names a descriptor that another names
-// is looked at by itself; so may be each condition of an entry, see EachCondition. From this follows what a caller counts on: a condition
+// is looked at by itself. From this follows what a caller counts on: a condition
 // that held during the whole call is reported, one that held at no instant of it
 // is not. Besides:
 //
@@ -26,7 +26,7 @@ import (
 // What a number stands for may end while it is polled; see Ended.
 //
 // select(2) is the same with three conditions, each a set of those of poll(2):
-// see ReadSet, WriteSet and ExceptSet.
+// see ReadSet, WriteSet and ExceptSet. The three of one descriptor are one look.
 // If a descriptor is not open the whole call answers EBADF.
 
 // The conditions by which select(2) says that a descriptor is ready, as Linux
@@ -63,14 +63,6 @@ func Sets(m, want event.PollEvents) (sets event.PollEvents) {
 // Counts reports whether a poll(2) or select(2) looks at entry p of it at all.
 func Counts(op event.Op, p event.PollFD) bool {
 	return p.FD >= 0 && (op.Call == event.CallPoll || int64(p.FD) < op.N)
-}
-
-// Asked returns the conditions that op tells of entry p if they hold.
-func Asked(op event.Op, p event.PollFD) event.PollEvents {
-	if op.Call == event.CallSelect {
-		return p.Events & (event.PollIn | event.PollOut | event.PollPri)
-	}
-	return p.Events | always
 }
 
 // LookFor is what op, a poll(2) or a select(2), says of entry p if it looks now.
