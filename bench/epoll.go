@@ -51,11 +51,11 @@ type harvester struct {
 func harvestShapes(params map[string]any, fits func(fds int) error, open func(t *trial, n int, edge bool) (*harvester, func(), error)) []shape {
 	var shapes []shape
 	for _, s := range []pollSize{
-		{1000, 1, false, true}, {1000, room, false, true}, {1000, 1000, false, false},
-		{1000, 1, true, false}, {1000, room, true, true}, {10000, room, true, false},
+		{fds: 1000, ready: 1, core: true}, {fds: 1000, ready: room, core: true}, {fds: 1000, ready: 1000},
+		{fds: 1000, ready: 1, move: true}, {fds: 1000, ready: room, move: true, core: true}, {fds: 10000, ready: room, move: true},
 	} {
 		sh := shape{
-			params: pollParams(s.fds, s.ready, s.move),
+			params: s.params(),
 			core:   s.core,
 			run: func(t *trial) error {
 				h, done, err := open(t, s.fds, s.move)

@@ -100,7 +100,7 @@ func Goals(recs []Record) []Goal {
 	})
 	for _, call := range []string{"poll", "select"} {
 		each(func(name string) {
-			p := pollParams(1000, 1, false)
+			p := pollSize{fds: 1000, ready: 1}.params()
 			atLeast(8, name, "Linux's "+call+" ÷ "+call+", 1,000 fds, 1 ready", ns("reference", "", with(p, "op", "linux-"+call))/ns(call, name, p), 5)
 			x, at := f.worst(call, name, "linux-"+call, false)
 			atMost(8, name, call+" ÷ Linux's, worst at "+at, x, 1.5)
@@ -164,12 +164,13 @@ func (f *finder) epoll(name string) (worst float64, at string) {
 }
 
 // allocs returns the allocations an event of the workload that has most. Each
-// is the smallest of its rounds: whatever else the process does can only add.
+// is the smallest of its rounds: whatever else the process does can only add. What
+// a dup allocates, a life of a number, is no event's.
 func (f *finder) allocs(workloads []string, name string) float64 {
 	most := math.NaN()
 	for i := range f.all {
 		r := &f.all[i]
-		if r.Strategy == name && r.Metric == "allocs/event" && slices.Contains(workloads, r.Workload) && !(r.Min <= most) {
+		if r.Strategy == name && r.Metric == "allocs/event" && r.Parameters["closes"] == nil && slices.Contains(workloads, r.Workload) && !(r.Min <= most) {
 			most = r.Min
 		}
 	}

@@ -1,6 +1,8 @@
 package bench
 
 import (
+	"slices"
+
 	"github.com/kqlab/kqlab/model/event"
 	"github.com/kqlab/kqlab/model/machine"
 )
@@ -18,41 +20,49 @@ func oldPipes(t *trial, n int) (k *oldKernel, rs, ws []*oldEnd) {
 }
 
 // oldAsker asks pipes of the old way.
-func oldAsker(by func(k *oldKernel, n int) (call func(*machine.Thread) (int, error), found func([]int) []int)) func(t *trial, n int) (*asker, func(), error) {
-	return func(t *trial, n int) (*asker, func(), error) {
-		k, rs, ws := oldPipes(t, n)
+func oldAsker(by func(k *oldKernel, s *selecter, fds []int) question) func(t *trial, s pollSize) (*asker, func(), error) {
+	return func(t *trial, s pollSize) (*asker, func(), error) {
+		k, rs, ws := oldPipes(t, s.fds*s.arrays())
 		one, buf := []byte{'e'}, make([]byte, 64)
-		call, found := by(k, n)
-		return &asker{
-			call:  call,
-			found: found,
-			read:  func(td *machine.Thread, pipe int) (int, error) { return rs[pipe].Read(td, buf) },
+		a := &asker{
+			read: func(td *machine.Thread, pipe int) (int, error) { return rs[pipe].Read(td, buf) },
 			write: func(td *machine.Thread, pipe int) error {
 				_, err := ws[pipe].Write(td, one)
 				return err
 			},
-		}, func() {}, nil
+		}
+		for i := range s.arrays() {
+			a.questions = append(a.questions, by(k, new(selecter), numbers(i*s.fds, s.fds)))
+		}
+		return a, func() {}, nil
 	}
 }
 
-func oldPollCall(k *oldKernel, n int) (func(*machine.Thread) (int, error), func([]int) []int) {
-	set, s := pollSet(n), new(selecter)
-	return func(td *machine.Thread) (int, error) { return k.poll(td, s, set, 0) },
-		func(ready []int) []int { return polled(ready, set) }
+// noCloses: descriptors of the old way stay what they are.
+func noCloses(s pollSize) bool { return !s.closes }
+
+func oldPollCall(k *oldKernel, s *selecter, fds []int) question {
+	set := pollSet(fds)
+	return question{
+		func(td *machine.Thread) (int, error) { return k.poll(td, s, set, 0) },
+		func(ready []int) []int { return polled(ready, set) },
+	}
 }
 
-func oldSelectCall(k *oldKernel, n int) (func(*machine.Thread) (int, error), func([]int) []int) {
-	fds, s := identity(n), new(selecter)
-	sets, found := &fdsets{fullSet(n)}, &fdsets{make([]uint64, (n+63)/64)}
-	return func(td *machine.Thread) (int, error) { return k.selects(td, s, n, sets, found, 0) },
-		func(ready []int) []int { return members(ready, found[0], fds) }
+func oldSelectCall(k *oldKernel, s *selecter, fds []int) question {
+	set := setOf(fds)
+	sets, found := &fdsets{set}, &fdsets{make([]uint64, len(set))}
+	return question{
+		func(td *machine.Thread) (int, error) { return k.selects(td, s, len(set)<<6, sets, found, 0) },
+		func(ready []int) []int { return members(ready, found[0], fds) },
+	}
 }
 
-// pollSet asks descriptors 0 to n-1 for bytes.
-func pollSet(n int) []event.PollFD {
-	set := make([]event.PollFD, n)
-	for i := range set {
-		set[i] = event.PollFD{FD: int32(i), Events: event.PollIn}
+// pollSet asks descriptors for bytes.
+func pollSet(fds []int) []event.PollFD {
+	set := make([]event.PollFD, len(fds))
+	for i, fd := range fds {
+		set[i] = event.PollFD{FD: int32(fd), Events: event.PollIn}
 	}
 	return set
 }
@@ -67,19 +77,20 @@ func polled(ready []int, set []event.PollFD) []int {
 	return ready
 }
 
-// fullSet is a set with the members 0 to n-1.
-func fullSet(n int) []uint64 {
-	set := make([]uint64, (n+63)/64)
-	for i := range n {
-		set[i>>6] |= 1 << (i & 63)
+// setOf is a set with those members.
+func setOf(fds []int) []uint64 {
+	set := make([]uint64, slices.Max(fds)>>6+1)
+	for _, fd := range fds {
+		set[fd>>6] |= 1 << (fd & 63)
 	}
 	return set
 }
 
-func identity(n int) []int {
+// numbers returns n numbers from first on.
+func numbers(first, n int) []int {
 	all := make([]int, n)
 	for i := range all {
-		all[i] = i
+		all[i] = first + i
 	}
 	return all
 }

@@ -3,9 +3,9 @@ package bench
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/kqlab/kqlab/model/device"
-	"github.com/kqlab/kqlab/model/kqueue"
 	"github.com/kqlab/kqlab/model/machine"
 	"github.com/kqlab/kqlab/model/poll"
 	"github.com/kqlab/kqlab/model/proc"
@@ -17,10 +17,10 @@ var polls = &Workload{
 	Name:   "poll",
 	Doc:    pollDoc,
 	Notes:  pollNotes,
-	shapes: pollShapes(nil, nil, newAsker(pollerPoll)),
+	shapes: pollShapes(nil, nil, nil, newAsker(pollerPoll)),
 	rivals: slices.Concat(
-		pollShapes(map[string]any{"op": "linux-poll"}, roomForPolls, realAsker(pollCall)),
-		pollShapes(map[string]any{"op": "selinfo-poll"}, nil, oldAsker(oldPollCall)),
+		pollShapes(map[string]any{"op": "linux-poll"}, nil, roomForPolls, realAsker(pollCall)),
+		pollShapes(map[string]any{"op": "selinfo-poll"}, noCloses, nil, oldAsker(oldPollCall)),
 	),
 }
 
@@ -59,23 +59,39 @@ func (e *estate) writer() func(td *machine.Thread, pipe int) error {
 }
 
 // newAsker asks in-process pipes through a Poller, which by calls.
-func newAsker(by func(p *poll.Poller, n int) (call func(*machine.Thread) (int, error), found func([]int) []int)) func(t *trial, n int) (*asker, func(), error) {
-	return func(t *trial, n int) (*asker, func(), error) {
+func newAsker(by func(p *poll.Poller, fds []int) question) func(t *trial, s pollSize) (*asker, func(), error) {
+	return func(t *trial, s pollSize) (*asker, func(), error) {
 		td := t.m.Attach("maker", 0)
 		defer td.Detach()
-		e, err := t.estate(td, n)
+		e, err := t.estate(td, s.fds*s.arrays())
 		if err != nil {
 			return nil, nil, err
 		}
-		call, found := by(poll.New(td, t.k, e.Process), n)
-		return &asker{call: call, found: found, read: e.reader(), write: e.writer()}, func() {}, nil
+		p := poll.New(td, t.k, e.Process)
+		a := &asker{
+			closes: func(td *machine.Thread) error {
+				fd, err := e.Dup(td, 0)
+				if err != nil {
+					return err
+				}
+				return e.Close(td, fd)
+			},
+			read:  e.reader(),
+			write: e.writer(),
+		}
+		for i := range s.arrays() {
+			a.questions = append(a.questions, by(p, numbers(i*s.fds, s.fds)))
+		}
+		return a, func() {}, nil
 	}
 }
 
-func pollerPoll(p *poll.Poller, n int) (func(*machine.Thread) (int, error), func([]int) []int) {
-	set := pollSet(n)
-	return func(td *machine.Thread) (int, error) { return p.Poll(td, set, 0) },
-		func(ready []int) []int { return polled(ready, set) }
+func pollerPoll(p *poll.Poller, fds []int) question {
+	set := pollSet(fds)
+	return question{
+		func(td *machine.Thread) (int, error) { return p.Poll(td, set, 0) },
+		func(ready []int) []int { return polled(ready, set) },
+	}
 }
 
 // selects is select(2) over kqueue, and its rivals as those of polls.
@@ -84,31 +100,32 @@ var selects = &Workload{
 	Doc:   pollDoc,
 	Notes: slices.Concat(pollNotes, crowdNotes),
 	shapes: slices.Concat(
-		pollShapes(nil, nil, newAsker(pollerSelect)),
+		pollShapes(nil, nil, nil, newAsker(pollerSelect)),
 		crowdShapes(nil, newCrowd),
 	),
 	rivals: slices.Concat(
-		pollShapes(map[string]any{"op": "linux-select"}, roomForPolls, realAsker(selectCall)),
-		pollShapes(map[string]any{"op": "selinfo-select"}, nil, oldAsker(oldSelectCall)),
+		pollShapes(map[string]any{"op": "linux-select"}, nil, roomForPolls, realAsker(selectCall)),
+		pollShapes(map[string]any{"op": "selinfo-select"}, noCloses, nil, oldAsker(oldSelectCall)),
 		crowdShapes(map[string]any{"op": "selinfo-select"}, oldCrowd),
 	),
 }
 
-func pollerSelect(p *poll.Poller, n int) (func(*machine.Thread) (int, error), func([]int) []int) {
-	all, set := new(poll.FDSet), new(poll.FDSet)
-	for fd := range n {
-		all.Set(fd)
-	}
-	none := kqueue.Forever * 0
-	return func(td *machine.Thread) (int, error) {
+func pollerSelect(p *poll.Poller, fds []int) question {
+	all, set := poll.NewFDSet(fds...), new(poll.FDSet)
+	nfds := slices.Max(fds) + 1
+	var none time.Duration
+	return question{
+		func(td *machine.Thread) (int, error) {
 			set.Copy(all)
-			return p.Select(td, n, set, nil, nil, &none)
-		}, func(ready []int) []int {
-			for fd := range n {
+			return p.Select(td, nfds, set, nil, nil, &none)
+		},
+		func(ready []int) []int {
+			for i, fd := range fds {
 				if set.IsSet(fd) {
-					ready = append(ready, fd)
+					ready = append(ready, i)
 				}
 			}
 			return ready
-		}
+		},
+	}
 }

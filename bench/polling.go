@@ -11,29 +11,66 @@ import (
 // An asker is one way to ask some pipes which of them hold bytes, all of them in
 // each call: what poll(2) and select(2) are.
 type asker struct {
-	// call asks, does not wait, and returns how many pipes are ready.
-	call func(td *machine.Thread) (int, error)
-	// found appends those that the last call has found.
-	found func(ready []int) []int
+	// questions are about as many pipes each, and take turns: those of the second
+	// come after those of the first.
+	questions []question
+	turn      int
+	// closes makes a descriptor and closes it.
+	closes func(td *machine.Thread) error
 	// read empties a pipe that holds few bytes, and returns how many it had.
 	read func(td *machine.Thread, pipe int) (int, error)
 	// write puts a byte into a pipe.
 	write func(td *machine.Thread, pipe int) error
 }
 
+// A question is a call with its array or its sets, which stay the same.
+type question struct {
+	// call asks, does not wait, and returns how many pipes are ready.
+	call func(td *machine.Thread) (int, error)
+	// found appends those that the last call has found, the first being 0.
+	found func(ready []int) []int
+}
+
+// ask asks the next question.
+func (a *asker) ask(td *machine.Thread) (int, error) {
+	if a.turn++; a.turn == len(a.questions) {
+		a.turn = 0
+	}
+	return a.questions[a.turn].call(td)
+}
+
+// found appends what the last question has found.
+func (a *asker) found(ready []int) []int { return a.questions[a.turn].found(ready) }
+
 // A pollSize is how many descriptors a call names, and how many are ready.
 type pollSize struct {
 	fds, ready int
 	move       bool // each turn empties those that are ready and fills others
+	other      bool // two arrays take turns
+	closes     bool // the process closes a descriptor before each call
 	core       bool
+}
+
+// arrays is how many arrays take turns.
+func (s pollSize) arrays() int {
+	if s.other {
+		return 2
+	}
+	return 1
 }
 
 var pollSizes = func() (sizes []pollSize) {
 	for _, n := range []int{10, 100, 1000, 10000} {
 		for _, k := range []int{1, int(math.Sqrt(float64(n)) + 0.5), n} {
-			sizes = append(sizes, pollSize{n, k, false, n == 1000 && k != 32 || n == 10000 && k == 1})
+			sizes = append(sizes, pollSize{fds: n, ready: k, core: n == 1000 && k != 32 || n == 10000 && k == 1})
 		}
-		sizes = append(sizes, pollSize{n, 1, true, n == 1000}, pollSize{n, n, true, false})
+		sizes = append(sizes, pollSize{fds: n, ready: 1, move: true, core: n == 1000}, pollSize{fds: n, ready: n, move: true})
+	}
+	for _, n := range []int{10, 1000} {
+		sizes = append(sizes, pollSize{fds: n, ready: 1, other: true}, pollSize{fds: n, ready: n, other: true})
+	}
+	for _, n := range []int{1000, 10000} {
+		sizes = append(sizes, pollSize{fds: n, ready: 1, closes: true})
 	}
 	return sizes
 }()
@@ -42,19 +79,24 @@ var pollSizes = func() (sizes []pollSize) {
 const pollDoc = "one call that does not wait, over pipes some of which hold a byte; an event is a call"
 
 var pollNotes = []string{
+	"arrays=2: two arrays, or sets, that have no descriptor in common take turns.",
+	"closes=1: an event is a call, and a dup and a close of another descriptor before it.",
 	"bytes=move: an event is a turn: a byte into each of so many pipes, a call, a look at its answer, a read of each that is ready. Else the same are ready in all calls, and an event is the call alone.",
 }
 
-// pollShapes returns a shape for each size.
-func pollShapes(params map[string]any, fits func(fds int) error, ask func(t *trial, fds int) (*asker, func(), error)) []shape {
+// pollShapes returns a shape for each size that may be, all if that is nil.
+func pollShapes(params map[string]any, may func(s pollSize) bool, fits func(fds int) error, open func(t *trial, s pollSize) (*asker, func(), error)) []shape {
 	var shapes []shape
 	for _, s := range pollSizes {
+		if may != nil && !may(s) {
+			continue
+		}
 		sh := shape{
-			params: pollParams(s.fds, s.ready, s.move),
+			params: s.params(),
 			core:   s.core,
 			least:  max(2, min(leastEvents, 10000/s.fds)), // a call may take milliseconds
 			run: func(t *trial) error {
-				a, done, err := ask(t, s.fds)
+				a, done, err := open(t, s)
 				if err != nil {
 					return err
 				}
@@ -66,18 +108,24 @@ func pollShapes(params map[string]any, fits func(fds int) error, ask func(t *tri
 			sh.params[k] = v
 		}
 		if fits != nil {
-			sh.fits = func() error { return fits(s.fds) }
+			sh.fits = func() error { return fits(s.fds * s.arrays()) }
 		}
 		shapes = append(shapes, sh)
 	}
 	return shapes
 }
 
-// pollParams are the parameters of a size.
-func pollParams(fds, ready int, move bool) map[string]any {
-	p := map[string]any{"fds": fds, "ready": ready}
-	if move {
+// params are the parameters of a size.
+func (s pollSize) params() map[string]any {
+	p := map[string]any{"fds": s.fds, "ready": s.ready}
+	if s.move {
 		p["bytes"] = "move"
+	}
+	if s.other {
+		p["arrays"] = 2
+	}
+	if s.closes {
+		p["closes"] = 1
 	}
 	return p
 }
@@ -96,7 +144,7 @@ func (a *asker) mover(s pollSize) func(td *machine.Thread, n int) (int, error) {
 						return 0, fmt.Errorf("write: %w", err)
 					}
 				}
-				k, err := a.call(td)
+				k, err := a.ask(td)
 				if err != nil {
 					return 0, err
 				}
@@ -115,14 +163,19 @@ func (a *asker) mover(s pollSize) func(td *machine.Thread, n int) (int, error) {
 	}
 	filled := false
 	return func(td *machine.Thread, n int) (int, error) {
-		for i := 0; i < s.ready && !filled; i++ {
-			if err := a.write(td, i*step); err != nil {
+		for i := 0; i < s.ready*s.arrays() && !filled; i++ {
+			if err := a.write(td, i/s.ready*s.fds+i%s.ready*step); err != nil {
 				return 0, fmt.Errorf("write: %w", err)
 			}
 		}
 		filled = true
 		for range n {
-			k, err := a.call(td)
+			if s.closes {
+				if err := a.closes(td); err != nil {
+					return 0, err
+				}
+			}
+			k, err := a.ask(td)
 			if err != nil {
 				return 0, err
 			}

@@ -38,22 +38,30 @@ func (p *pipePool) alone(n int) ([]int, error) {
 func roomForPolls(fds int) error { return roomForFiles(fds+2, fmt.Sprintf("%d pipes", fds)) }
 
 // realAsker asks real pipes by a system call, which by makes of descriptors.
-func realAsker(by func(fds []int) (call func() (int, error), found func([]int) []int)) func(t *trial, n int) (*asker, func(), error) {
-	return func(t *trial, n int) (*asker, func(), error) {
-		fds, err := t.pool.alone(n)
+func realAsker(by func(fds []int) question) func(t *trial, s pollSize) (*asker, func(), error) {
+	return func(t *trial, s pollSize) (*asker, func(), error) {
+		fds, err := t.pool.alone(s.fds * s.arrays())
 		if err != nil {
 			return nil, nil, err
 		}
 		one, buf := []byte{'e'}, make([]byte, 64)
-		call, found := by(fds)
 		a := &asker{
-			call:  func(*machine.Thread) (int, error) { return call() },
-			found: found,
-			read:  func(_ *machine.Thread, pipe int) (int, error) { return read(fds[pipe], buf) },
+			closes: func(*machine.Thread) error {
+				fd, _, errno := unix.RawSyscall(unix.SYS_DUP, uintptr(fds[0]), 0, 0)
+				if errno != 0 {
+					return fmt.Errorf("dup: %w", errno)
+				}
+				unix.RawSyscall(unix.SYS_CLOSE, fd, 0, 0)
+				return nil
+			},
+			read: func(_ *machine.Thread, pipe int) (int, error) { return read(fds[pipe], buf) },
 			write: func(_ *machine.Thread, pipe int) error {
 				_, err := write(fds[pipe], one)
 				return err
 			},
+		}
+		for array := range slices.Chunk(fds, s.fds) {
+			a.questions = append(a.questions, by(array))
 		}
 		return a, func() { empty(fds, buf) }, nil
 	}
@@ -71,37 +79,37 @@ func empty(fds []int, buf []byte) {
 
 var now unix.Timespec // the timeout 0
 
-func pollCall(fds []int) (func() (int, error), func([]int) []int) {
+func pollCall(fds []int) question {
 	set := make([]unix.PollFd, len(fds))
 	for i, fd := range fds {
 		set[i] = unix.PollFd{Fd: int32(fd), Events: unix.POLLIN}
 	}
-	call := func() (int, error) {
+	call := func(*machine.Thread) (int, error) {
 		n, _, errno := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&set[0])), uintptr(len(set)), uintptr(unsafe.Pointer(&now)), 0, 0, 0)
 		if errno != 0 {
 			return 0, fmt.Errorf("ppoll: %w", errno)
 		}
 		return int(n), nil
 	}
-	return call, func(ready []int) []int {
+	return question{call, func(ready []int) []int {
 		for i := range set {
 			if set[i].Revents != 0 {
 				ready = append(ready, i)
 			}
 		}
 		return ready
-	}
+	}}
 }
 
 // selectCall has sets as large as it needs: FD_SETSIZE is a limit of the C
 // library, not of Linux.
-func selectCall(fds []int) (func() (int, error), func([]int) []int) {
+func selectCall(fds []int) question {
 	top := slices.Max(fds) + 1
 	all, set := make([]uint64, (top+63)/64), make([]uint64, (top+63)/64)
 	for _, fd := range fds {
 		all[fd>>6] |= 1 << (fd & 63)
 	}
-	call := func() (int, error) {
+	call := func(*machine.Thread) (int, error) {
 		copy(set, all)
 		n, _, errno := unix.RawSyscall6(unix.SYS_PSELECT6, uintptr(top), uintptr(unsafe.Pointer(&set[0])), 0, 0, uintptr(unsafe.Pointer(&now)), 0)
 		if errno != 0 {
@@ -109,7 +117,7 @@ func selectCall(fds []int) (func() (int, error), func([]int) []int) {
 		}
 		return int(n), nil
 	}
-	return call, func(ready []int) []int { return members(ready, set, fds) }
+	return question{call, func(ready []int) []int { return members(ready, set, fds) }}
 }
 
 // members appends the indexes of the descriptors that a set has. It looks at each,

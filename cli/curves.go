@@ -72,7 +72,7 @@ func (c *curves) draw(f *figure) (err error) {
 func plotCalls(recs []bench.Record, call string, all bool) (figure, bool, error) {
 	c := newCurves(recs, "fds", func(r bench.Record, n float64) bool {
 		k, ok := number(r, "ready")
-		return ok && r.Parameters["bytes"] == nil && (all && k == n || !all && k == 1)
+		return ok && plain(r) && (all && k == n || !all && k == 1)
 	})
 	ready := "one ready"
 	if all {
@@ -85,6 +85,16 @@ func plotCalls(recs []bench.Record, call string, all bool) (figure, bool, error)
 			"and the way of the BSDs until 2010 (selinfo), which asks all descriptors in each call.",
 	}
 	return c.finish(f, call)
+}
+
+// plain reports whether a record is of calls that differ in nothing.
+func plain(r bench.Record) bool {
+	for _, p := range []string{"bytes", "arrays", "closes"} {
+		if r.Parameters[p] != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // finish draws the strategies at a workload, and its two rivals.
