@@ -189,7 +189,7 @@ func (s *Socket) Family() Family { return s.family }
 
 // PollClass implements the method that [event.PollClass] speaks of.
 func (s *Socket) PollClass() event.PollClass {
-	if s.family == Local {
+	if s.family == Local || s.kind == event.Datagram {
 		return event.PollUnix
 	}
 	return event.PollSocket

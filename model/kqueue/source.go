@@ -156,6 +156,15 @@ func (kn *Knote) Fire(td *machine.Thread) {
 	}
 }
 
+// MoveFirst makes kn the first to be told of news of its source. Its filter's Attach
+// calls it; others that ask for the same news were there before, and are told after it.
+func (kn *Knote) MoveFirst() {
+	if l := &kn.src.notes; l.first != kn {
+		l.remove(kn)
+		l.insertBefore(kn, l.first)
+	}
+}
+
 // awaitPassing waits until kn is not busy and td owes nothing, keeping the walk's
 // place by a mark before it, and returns the first knote from there on that may
 // be asked. Marks and knotes that go are passed; nil is the end of the list.

@@ -309,6 +309,9 @@ func (ep *Epoll) drop(td *machine.Thread, it *item) {
 // nothing is returned of what is new.
 func (ep *Epoll) watch(td *machine.Thread, it *item, ev *EpollEvent) error {
 	changes := ep.kevs[:0]
+	// Of several items of one file Linux tells the youngest first, and those that are
+	// EXCLUSIVE last. (add_wait_queue, add_wait_queue_exclusive)
+	it.ahead = ev.Events&event.EpollExclusive == 0
 	for i := len(it.parts) - 1; i >= 0; i-- {
 		if !it.needs(i, ev.Events) {
 			continue

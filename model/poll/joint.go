@@ -24,6 +24,7 @@ import (
 type joint struct {
 	class event.PollClass
 	main  int              // of parts
+	ahead bool             // it is told of news before those who watch the file already
 	mask  event.PollEvents // guarded by the file's domain: conditions asked for
 	parts [len(filters)]part
 }
@@ -194,6 +195,9 @@ func (p *part) onAttach(td *machine.Thread, kn *kqueue.Knote) error {
 		p.level = p.own.Level(kn)
 	}
 	p.kn = kn
+	if p.j.ahead {
+		kn.MoveFirst()
+	}
 	if p.i == p.j.main {
 		p.asks(mask)
 	}
