@@ -303,3 +303,136 @@ func TestDatagramEvents(t *testing.T) {
 		p.expect(p.on(event.Write, event.Clear, 0, 10))
 	})
 }
+
+// What is wrong with a call is said by its errno, and changes nothing.
+func TestSocketErrors(t *testing.T) {
+	each(t, func(l *lab) {
+		p := inetLab(l)
+		local := func(t event.SockType) *device.Socket {
+			s, err := p.net.NewSocket(l.td, device.Local, t)
+			p.must(err)
+			return s
+		}
+		stream, dgram := p.socket(event.Stream), p.socket(event.Datagram)
+		pair := pairLab(l, event.Stream)
+		bound := p.socket(event.Stream)
+		p.must(bound.Bind(l.td, 81))
+		gone := p.socket(event.Stream)
+		gone.Release(l.td)
+		gone.Release(l.td)
+		paired := pairLab(l, event.Datagram)
+		paired.a.Release(l.td)
+		byte1 := make([]byte, 1)
+		just := func(_ any, err error) error { return err }
+		ports := func(_, _ int, err error) error { return err }
+		for _, test := range []struct {
+			what      string
+			got, want error
+		}{
+			{"a socket of no family", just(p.net.NewSocket(l.td, 0, event.Stream)), syscall.EAFNOSUPPORT},
+			{"a socket of no type", just(p.net.NewSocket(l.td, device.Inet, 3)), syscall.EPROTONOSUPPORT},
+			{"a datagram socket of Local", just(p.net.NewSocket(l.td, device.Local, event.Datagram)), syscall.EPROTONOSUPPORT},
+			{"a pair of no type", pairErr(device.NewSocketPair(l.td, l.k, 0)), syscall.EPROTONOSUPPORT},
+
+			{"bind to no port", stream.Bind(l.td, -1), syscall.EADDRNOTAVAIL},
+			{"bind beyond the ports", stream.Bind(l.td, 65536), syscall.EADDRNOTAVAIL},
+			{"bind to a port that is taken", stream.Bind(l.td, 80), syscall.EADDRINUSE},
+			{"bind to that of another type", dgram.Bind(l.td, 80), nil},
+			{"bind to that of another family", local(event.Stream).Bind(l.td, 80), nil},
+			{"bind twice", dgram.Bind(l.td, 82), syscall.EINVAL},
+			{"bind one of a pair", pair.a.Bind(l.td, 82), syscall.EINVAL},
+
+			{"listen where another does", stream.Listen(l.td, 80, 1), syscall.EADDRINUSE},
+			{"listen at another port", p.l.Listen(l.td, 82, 1), syscall.EINVAL},
+			{"listen at its own", bound.Listen(l.td, 81, -5), nil},
+			{"listen on a connection", p.a.Listen(l.td, 82, 1), syscall.EINVAL},
+			{"listen on what was accepted", p.b.Listen(l.td, 82, 1), syscall.EINVAL},
+			{"listen for datagrams", dgram.Listen(l.td, 82, 1), syscall.EOPNOTSUPP},
+			{"listen for datagrams of a pair", paired.b.Listen(l.td, 82, 1), syscall.EOPNOTSUPP},
+
+			{"accept on a connection", just(p.a.Accept(l.td)), syscall.EINVAL},
+			{"accept on one of a pair", just(pair.a.Accept(l.td)), syscall.EINVAL},
+			{"accept datagrams", just(dgram.Accept(l.td)), syscall.EOPNOTSUPP},
+			{"accept datagrams of a pair", just(paired.b.Accept(l.td)), syscall.EOPNOTSUPP},
+
+			{"connect to no port", stream.Connect(l.td, 0), syscall.EADDRNOTAVAIL},
+			{"connect to where nobody is", stream.Connect(l.td, 83), syscall.ECONNREFUSED},
+			{"connect to itself", bound.Connect(l.td, 81), syscall.EOPNOTSUPP},
+			{"connect once more", p.b.Connect(l.td, 80), syscall.EISCONN},
+			{"connect one of a pair", pair.a.Connect(l.td, 80), syscall.EISCONN},
+			{"connect a datagram socket", dgram.Connect(l.td, 80), nil},
+			{"connect it to another", dgram.Connect(l.td, 81), nil},
+
+			{"send to a port by a stream", just(p.a.WriteTo(l.td, byte1, 80)), syscall.EOPNOTSUPP},
+			{"send to a port by one of a pair", just(paired.b.WriteTo(l.td, byte1, 80)), syscall.EOPNOTSUPP},
+			{"out of band by datagrams", just(dgram.SendOOB(l.td, byte1)), syscall.EOPNOTSUPP},
+			{"out of band by a pair", just(pair.a.SendOOB(l.td, byte1)), syscall.EOPNOTSUPP},
+			{"out of band, not connected", just(p.l.SendOOB(l.td, byte1)), syscall.ENOTCONN},
+			{"shut nothing", p.a.Shutdown(l.td, 0), syscall.EINVAL},
+			{"shut more than both", p.a.Shutdown(l.td, 4), syscall.EINVAL},
+
+			{"set no option", p.a.SetOption(l.td, 9, 1), syscall.ENOPROTOOPT},
+			{"set a buffer of nothing", p.a.SetOption(l.td, device.RcvBuf, 0), syscall.EINVAL},
+			{"set a mark below nothing", p.a.SetOption(l.td, device.SndLowat, -1), syscall.EINVAL},
+			{"set too large a buffer", p.a.SetOption(l.td, device.SndBuf, device.MaxSocketBuffer+1), syscall.ENOBUFS},
+			{"ask for no option", just(p.a.Option(l.td, 9)), syscall.ENOPROTOOPT},
+
+			{"released: read", just(gone.Read(l.td, byte1)), syscall.EBADF},
+			{"released: read nothing", just(gone.Read(l.td, nil)), syscall.EBADF},
+			{"released: write", just(gone.Write(l.td, nil)), syscall.EBADF},
+			{"released: receive", ports(gone.ReadFrom(l.td, byte1)), syscall.EBADF},
+			{"released: send out of band", just(gone.SendOOB(l.td, byte1)), syscall.EBADF},
+			{"released: receive out of band", just(gone.RecvOOB(l.td, byte1)), syscall.EBADF},
+			{"released: at the mark", just(gone.AtMark(l.td)), syscall.EBADF},
+			{"released: shut", gone.Shutdown(l.td, event.BothSides), syscall.EBADF},
+			{"released: its error", just(gone.TakeError(l.td)), syscall.EBADF},
+			{"released: bind", gone.Bind(l.td, 85), syscall.EBADF},
+			{"released: listen", gone.Listen(l.td, 85, 1), syscall.EBADF},
+			{"released: connect", gone.Connect(l.td, 80), syscall.EBADF},
+			{"released: accept", just(gone.Accept(l.td)), syscall.EBADF},
+			{"released: its ports", ports(gone.Ports(l.td)), syscall.EBADF},
+			{"released: set", gone.SetOption(l.td, device.RcvBuf, 1), syscall.EBADF},
+			{"released: ask", just(gone.Option(l.td, device.RcvBuf)), syscall.EBADF},
+			{"released, of a pair: bind", paired.a.Bind(l.td, 85), syscall.EBADF},
+			{"released, of a pair: write", just(paired.a.Write(l.td, byte1)), syscall.EBADF},
+		} {
+			if test.got != test.want {
+				t.Errorf("%s: %v, want %v", test.what, test.got, test.want)
+			}
+		}
+		for o, want := range map[device.SocketOption]int{device.RcvBuf: device.SocketBuffer, device.SndBuf: device.SocketBuffer, device.RcvLowat: 1, device.SndLowat: 2048} {
+			if got, err := p.a.Option(l.td, o); got != want || err != nil {
+				t.Errorf("option %d: %d, %v, want %d", o, got, err, want)
+			}
+		}
+		p.must(p.net.Audit(l.td))
+	})
+}
+
+func pairErr(_, _ *device.Socket, err error) error { return err }
+
+// All ports can be given away, and then there is none.
+func TestPortsRunOut(t *testing.T) {
+	each(t, func(l *lab) {
+		net := device.NewNetwork(l.k)
+		var all []*device.Socket
+		for {
+			s, err := net.NewSocket(l.td, device.Inet, event.Datagram)
+			l.must(err)
+			if err := s.Bind(l.td, 0); err != nil {
+				if err != syscall.EADDRINUSE || len(all) != 65536-49152 {
+					t.Fatalf("port %d: %v", len(all), err)
+				}
+				break
+			}
+			all = append(all, s)
+		}
+		all[7].Release(l.td)
+		s, err := net.NewSocket(l.td, device.Inet, event.Datagram)
+		l.must(err)
+		l.must(s.Bind(l.td, 0))
+		if local, _, _ := s.Ports(l.td); local != 49152+7 {
+			t.Errorf("port %d, want the one that is free, %d", local, 49152+7)
+		}
+	})
+}
