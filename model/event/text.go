@@ -57,7 +57,7 @@ var errnos = map[string]syscall.Errno{
 	"ENODEV": syscall.ENODEV, "EINVAL": syscall.EINVAL, "EMFILE": syscall.EMFILE, "ENOSPC": syscall.ENOSPC, "EPIPE": syscall.EPIPE,
 	"ENOSYS": syscall.ENOSYS, "ELOOP": syscall.ELOOP, "EOVERFLOW": syscall.EOVERFLOW, "EOPNOTSUPP": syscall.EOPNOTSUPP,
 	"ENOTSOCK": syscall.ENOTSOCK, "EDESTADDRREQ": syscall.EDESTADDRREQ, "EMSGSIZE": syscall.EMSGSIZE, "EPROTOTYPE": syscall.EPROTOTYPE,
-	"EADDRINUSE": syscall.EADDRINUSE, "ECONNABORTED": syscall.ECONNABORTED, "ECONNRESET": syscall.ECONNRESET, "ENOBUFS": syscall.ENOBUFS,
+	"EADDRINUSE": syscall.EADDRINUSE, "EADDRNOTAVAIL": syscall.EADDRNOTAVAIL, "ECONNABORTED": syscall.ECONNABORTED, "ECONNRESET": syscall.ECONNRESET, "ENOBUFS": syscall.ENOBUFS,
 	"EISCONN": syscall.EISCONN, "ENOTCONN": syscall.ENOTCONN, "ECONNREFUSED": syscall.ECONNREFUSED, "EALREADY": syscall.EALREADY,
 	"EINPROGRESS": syscall.EINPROGRESS, "ENXIO": syscall.ENXIO, "ENOTTY": syscall.ENOTTY, "EFAULT": syscall.EFAULT,
 }
@@ -120,8 +120,8 @@ func hex(v uint32) string {
 //	READ 3 ADD|CLEAR fflags=LOWAT data=5 udata=7
 //
 // Filter and ident always stand there, the rest only if it is not 0. Names of
-// fflags are those that the filter knows; the data of a record with Error is
-// the name of an errno.
+// fflags are those that the filter knows. An errno is written by its name: the data
+// of a record with Error and of Except, and the fflags of an event of Read or Write.
 func (kev Kevent) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%v %d", kev.Filter, kev.Ident)
@@ -129,7 +129,7 @@ func (kev Kevent) String() string {
 		fmt.Fprintf(&b, " %v", kev.Flags)
 	}
 	if kev.Fflags != 0 {
-		b.WriteString(" fflags=" + join(uint32(kev.Fflags), fflagWords(kev.Filter)))
+		b.WriteString(" fflags=" + kev.fflags())
 	}
 	if kev.Data != 0 {
 		b.WriteString(" data=" + kev.data())
@@ -140,15 +140,38 @@ func (kev Kevent) String() string {
 	return b.String()
 }
 
+// fflags are those of the filter. Read and Write return an errno in them, and no sum of
+// flags that either knows is so large.
+func (kev *Kevent) fflags() string {
+	if kev.failed() {
+		if name := errnoName(int64(kev.Fflags)); name != "" {
+			return name
+		}
+	}
+	return join(uint32(kev.Fflags), fflagWords(kev.Filter))
+}
+
+func (kev *Kevent) failed() bool {
+	return (kev.Filter == Read || kev.Filter == Write) && kev.Fflags > NoteLowat|NoteOOB
+}
+
 func (kev *Kevent) data() string {
-	if kev.Flags&Error != 0 {
-		for name, errno := range errnos {
-			if kev.Data == int64(errno) {
-				return name
-			}
+	if kev.Flags&Error != 0 || kev.Filter == Except {
+		if name := errnoName(kev.Data); name != "" {
+			return name
 		}
 	}
 	return strconv.FormatInt(kev.Data, 10)
+}
+
+// errnoName returns the name of an errno, nothing if it has none.
+func errnoName(n int64) string {
+	for name, errno := range errnos {
+		if n == int64(errno) {
+			return name
+		}
+	}
+	return ""
 }
 
 // ParseKevent reads the text form of a record, see [Kevent.String]. Words are
@@ -210,13 +233,17 @@ func parseFilter(s string) (Filter, error) {
 func (kev *Kevent) set(key, value string) (err error) {
 	switch key {
 	case "fflags":
+		if errno, ok := errnos[value]; ok && (kev.Filter == Read || kev.Filter == Write) {
+			kev.Fflags = Fflags(errno)
+			break
+		}
 		v, err := split("fflag of "+kev.Filter.String(), value, fflagWords(kev.Filter), 32)
 		if err != nil {
 			return err
 		}
 		kev.Fflags = Fflags(v)
 	case "data":
-		if errno, ok := errnos[value]; ok && kev.Flags&Error != 0 {
+		if errno, ok := errnos[value]; ok && (kev.Flags&Error != 0 || kev.Filter == Except) {
 			kev.Data = int64(errno)
 		} else if kev.Data, err = strconv.ParseInt(value, 0, 64); err != nil {
 			return wrong("data", value, "a number from -2^63 to 2^63-1, or after ERROR the name of an errno")
