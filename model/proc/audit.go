@@ -11,7 +11,8 @@ import (
 // does and under its conditions: no thread is in another call than Kevent, where it
 // sleeps. In the table a file has as many descriptors as it counts, each one life of
 // its own that is not over, and no number is free below the one from which the lowest
-// is searched for (I12). It allocates nothing on a virtual machine if all holds.
+// is searched for (I12). A file that has something to look at is asked for it; what
+// each has says its Audit. It allocates nothing on a virtual machine if all holds.
 func (p *Process) Audit(td *machine.Thread) error {
 	if td != nil {
 		p.mu.Lock(td)
@@ -53,7 +54,24 @@ func (p *Process) Audit(td *machine.Thread) error {
 			return fmt.Errorf("I12: the file of number %d has %d descriptors, and counts %d", fd, s.file.found, s.file.refs.Look())
 		}
 	}
+	for fd := range p.slots {
+		s := &p.slots[fd]
+		if s.file == nil {
+			continue
+		}
+		if f, ok := s.file.File.(audited); ok {
+			if err := f.Audit(td); err != nil {
+				return fmt.Errorf("the file of number %d: %w", fd, err)
+			}
+		}
+	}
 	return p.k.Audit(td, p, queues...)
+}
+
+// An audited is a file that can say what is wrong with it. What it looks at it visits
+// the domain of first; td is nil on a virtual machine where nothing is to run any more.
+type audited interface {
+	Audit(td *machine.Thread) error
 }
 
 // Life implements [kqueue.Table].
