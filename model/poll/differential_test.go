@@ -291,7 +291,7 @@ func TestLinux(t *testing.T) {
 				continue
 			}
 			if row = explain(again); row == nil { // under load it takes longer
-				if once, _ := compare(strategies.All[seed%uint64(len(strategies.All))], "", 10*slowly, list(again.ops)); once == nil || explain(once) != nil {
+				if once, _ := compare(strategies.All[seed%uint64(len(strategies.All))], "", 60*slowly, list(again.ops)); once == nil || explain(once) != nil {
 					late++
 					continue
 				}
