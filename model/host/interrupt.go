@@ -25,6 +25,7 @@ type set struct {
 	wait    atomic.Uint32 // running, waiting or kicked: see Wait
 	ring    atomic.Int32  // threads in Kick
 	buf     [512]unix.EpollEvent
+	found   [512]*File // of buf; between visits all nil
 	inotify inotify
 }
 
@@ -147,20 +148,33 @@ func (s *set) epollWait(td *machine.Thread, until time.Duration) int {
 
 // handle posts the first n interrupts of buf. -1 is EINTR, since nothing else
 // can be: there are none, and who waited looks around and waits again.
+//
+// All files are looked at before the first is posted: what is not in the cache comes
+// for several at once then, where one after another would wait for each.
 func (s *set) handle(td *machine.Thread, n int) {
 	files := *s.h.files.Load()
-	for i := range s.buf[:max(n, 0)] {
-		ev := &s.buf[i]
+	events := s.buf[:max(n, 0)]
+	for i := range events {
+		ev := &events[i]
 		var f *File
 		if uint(ev.Fd) < uint(len(files)) {
 			f = files[ev.Fd].Load()
 		}
-		if f == nil || f.life != ev.Pad {
+		s.found[i] = f
+		if f != nil && f.life != ev.Pad {
+			s.found[i] = nil
+		}
+	}
+	for i := range events {
+		ev := &events[i]
+		f := s.found[i]
+		if f == nil {
 			if f = s.late(td, ev); f == nil {
 				continue
 			}
 		}
 		f.interrupt(td, ev.Events)
+		s.found[i] = nil
 	}
 }
 

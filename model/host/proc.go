@@ -29,7 +29,7 @@ const StatusUnknown = -1
 // NOTE_EXEC and NOTE_TRACK; EINVAL for fflags that are none of PROC's; EMFILE,
 // ENFILE, ENOMEM, ENOSPC from Linux.
 func (h *Host) openProcess(td *machine.Thread, ident uint64) (*kqueue.Source, *kqueue.Filter, error) {
-	f := &File{h: h, fd: -1, kind: process, interest: unix.EPOLLIN, what: "process"}
+	f := &File{fd: -1, kind: process, rest: &rest{h: h, interest: unix.EPOLLIN, what: "process"}}
 	f.readers.Init(td, h.k)
 	f.writers.InitSibling(&f.readers)
 	f.excepts.InitSibling(&f.readers)
