@@ -264,7 +264,7 @@ func TestLinux(t *testing.T) {
 		return
 	}
 	n := *scriptsFlag
-	if testing.Short() && n == 2500 {
+	if (testing.Short() || raceEnabled) && n == 2500 {
 		n = 800
 	}
 	start := time.Now()
@@ -438,8 +438,8 @@ func TestLinuxControl(t *testing.T) {
 	for _, fault := range faults {
 		t.Run(fault, func(t *testing.T) {
 			n := uint64(*scriptsFlag)
-			if testing.Short() {
-				n = 800
+			if raceEnabled {
+				t.Skip("the race detector makes ten of each script, and finds nothing in one thread")
 			}
 			for seed := range n {
 				d, _ := draw(seed, fault)

@@ -1,4 +1,4 @@
-// Package poll makes select(2), pselect(2), poll(2) and ppoll(2) out of kqueues.
+// Package poll makes select(2), pselect(2), poll(2), ppoll(2) and epoll(7) out of kqueues.
 // There is one way to be told of anything, a knote, and no device has a second.
 //
 // # Use
@@ -40,7 +40,21 @@
 // A descriptor that another thread closes during the call is watched no longer: Linux
 // goes on to watch its file, until the call ends; POSIX says nothing of it.
 //
+// # Epoll
+//
+//	ep, err := poll.EpollCreate1(td, process, 0)
+//	err = poll.EpollCtl(td, process, ep, event.EpollAdd, fd, &poll.EpollEvent{Events: event.PollIn, Data: 7})
+//	n, err := poll.EpollWait(td, process, ep, events, kqueue.Forever)
+//
+// An [Epoll] is a kqueue whose knotes are its items, so what is true of those is of
+// items: each activation of one that is ET, or ONESHOT, goes to one who waits, no
+// wakeup is lost, and what is ready takes turns. An item belongs to a file, and not to
+// a descriptor: it goes when the process closes the last one that the file has.
+//
 // # Where it departs from Linux
+//
+// All is held against Linux by the same random scripts on either side; TestLinux lists
+// what differs, with reasons, devices included. Of the calls themselves:
 //
 //   - select looks at all bits below nfds. Linux does not look at those above what
 //     the table of descriptors has room for at present, and leaves them as they are.
@@ -50,4 +64,8 @@
 //     a write does not wait; on Linux not if the pipe is full.
 //   - A queue at the end of a chain of as many as there may be cannot be polled,
 //     since the Poller's would be one more: ELOOP.
+//   - The close of the last descriptor of an epoll ends waits on it with EBADF, as it
+//     does of a kqueue; on Linux they go on, and nobody can wake them but the files.
+//   - POLLRDNORM of an epoll is told as POLLIN is; on Linux who asks for that alone
+//     hears nothing.
 package poll
