@@ -71,6 +71,9 @@ func passages() []passage {
 		{"Interlock", func(td *Thread) { td.Interlock(&wc); td.Uninterlock() }, []Point{PointInterlock}},
 		{"Sleep", func(td *Thread) { td.Interlock(&wc); td.Sleep(1) }, []Point{PointInterlock, PointSleep}},
 		{"Wakeup", func(td *Thread) { td.Wakeup(&wc) }, []Point{PointWakeup}},
+		{"Unsleep", func(td *Thread) { td.Unsleep(td) }, []Point{PointWakeup}},
+		{"Signaled", func(td *Thread) { td.Catch(&u); td.Signaled() }, []Point{PointLoad}},
+		{"Signaled, catching nothing", func(td *Thread) { td.Signaled() }, nil},
 		{"WakeupOne", func(td *Thread) { td.WakeupOne(&wc) }, []Point{PointWakeup}},
 		{"Callout", func(td *Thread) {
 			td.m.NewCallout("c", td.m.CPU(0), func(*Thread) {}).Reset(td, Forever)
