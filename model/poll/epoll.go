@@ -320,7 +320,7 @@ func (ep *Epoll) watch(td *machine.Thread, it *item, ev *EpollEvent) error {
 		if filters[i] == event.Except {
 			kev.Fflags = event.NoteOOB
 		}
-		if i == it.main {
+		if i == int(it.main) {
 			kev.Data, kev.Udata = int64(ev.Events&^modes|always), ev.Data
 			if ev.Events&event.EpollET != 0 {
 				kev.Flags |= event.Clear

@@ -22,7 +22,8 @@ type item struct {
 }
 
 var items = machine.NewStock(func(it *item) {
-	*it = item{tie: it.tie, joint: joint{parts: it.parts}, ep: it.ep}
+	it.joint.clean()
+	*it = item{tie: it.tie, joint: it.joint, ep: it.ep}
 })
 
 // newItem returns an item of file that has no knotes yet. Error: that of join.

@@ -22,76 +22,90 @@ import (
 // That needs sources in one domain, as all files' are. The state of a joint is
 // guarded by it.
 type joint struct {
+	mask  event.PollEvents // guarded by the file's domain, as what follows is: conditions asked for
+	also  uint8            // parts, a bit each, that the main one asks besides its own filter
+	main  uint8            // of parts
 	class event.PollClass
-	main  int              // of parts
-	ahead bool             // it is told of news before those who watch the file already
-	mask  event.PollEvents // guarded by the file's domain: conditions asked for
+	ahead bool         // it is told of news before those who watch the file already
+	twin  event.Filter // what the file has the main part's filter for besides; 0 if there is no such
+	sides [len(filters)]side
 	parts [len(filters)]part
+
+	// Functions of the main part's filter, made once.
+	ask  func(*machine.Thread, *kqueue.Knote, int64) bool
+	told func(*machine.Thread, *kqueue.Knote, int64) bool
+}
+
+// A side is what a joint looks at to ask one filter of its file. All of them lie
+// together, since ten thousand joints are as fast as their memory.
+type side struct {
+	own   *kqueue.Filter   // the file's, nil if it has none
+	kn    *kqueue.Knote    // while it is attached
+	level *int64           // of an own filter with Level
+	plain event.PollEvents // what the filter's yes stands for if it has no more to say
 }
 
 // A part is a joint's interest in one filter of its file.
 type part struct {
-	j     *joint
-	i     int              // in filters
-	plain event.PollEvents // what the filter's yes stands for if it has no more to say; 0 if it always has
-	twin  event.Filter     // what the file has the same filter for besides; 0 if there is no such
-	own   *kqueue.Filter   // the file's, nil if it has none
-	ops   kqueue.Filter    // asked in its place
-	kn    *kqueue.Knote    // guarded by the file's domain: while it is attached
-	level *int64           // of an own filter with Level
+	j   *joint
+	i   int           // in filters
+	ops kqueue.Filter // asked in the place of the file's own
 
 	// Functions of ops, made once.
 	attach  func(*machine.Thread, *kqueue.Knote) error
 	detach  func(*machine.Thread, *kqueue.Knote)
 	touch   func(*machine.Thread, *kqueue.Knote, *event.Kevent) error
-	ask     func(*machine.Thread, *kqueue.Knote, int64) bool
-	told    func(*machine.Thread, *kqueue.Knote, int64) bool
 	forward func(*machine.Thread, *kqueue.Knote, int64) bool
 }
 
 // Of the numbers of Pollers; items have their own.
-var joints = machine.NewStock(func(j *joint) { *j = joint{parts: j.parts} })
+var joints = machine.NewStock(func(j *joint) { j.clean() })
+
+// clean makes a joint as it was, but for its functions.
+func (j *joint) clean() { *j = joint{parts: j.parts, ask: j.ask, told: j.told} }
 
 // join makes j, which has no knotes, the joint of a file.
 //
 // Error: EPERM if a condition of the file is of another domain than the first, or
 // has a filter that may lose it: no one instant could be spoken of.
 func (j *joint) join(f kqueue.File) error {
-	j.main, j.class = -1, classOf(f)
+	if j.ask == nil {
+		j.ask, j.told = j.onAsk, j.onTold
+		for i := range j.parts {
+			p := &j.parts[i]
+			p.j, p.i = j, i
+			p.attach, p.detach, p.touch, p.forward = p.onAttach, p.onDetach, p.onTouch, p.onNews
+		}
+	}
+	j.class, j.twin, j.also = classOf(f), 0, 0
 	var first *kqueue.Source
 	for i := range j.parts {
 		p := &j.parts[i]
-		if p.j == nil {
-			p.j, p.i = j, i
-			p.attach, p.detach, p.touch = p.onAttach, p.onDetach, p.onTouch
-			p.ask, p.told, p.forward = p.onAsk, p.onTold, p.onNews
-		}
-		p.own, p.kn, p.level, p.plain, p.twin = nil, nil, nil, 0, 0
+		j.sides[i] = side{}
 		s, own, err := f.Source(filters[i])
 		if err != nil {
 			continue
 		}
 		p.ops = *own
 		switch {
-		case j.main < 0:
-			j.main, first = i, s
-			p.ops.Event, p.ops.Told = p.ask, p.told
-		case own == j.parts[j.main].own && s == first:
-			j.parts[j.main].twin = filters[i] // one condition by two names, which says both
+		case first == nil:
+			j.main, first = uint8(i), s
+			p.ops.Event, p.ops.Told = j.ask, j.told
+		case own == j.sides[j.main].own && s == first:
+			j.twin = filters[i] // one condition by two names, which says both
 			continue
 		case own.Blocks || own.Unsafe || !s.Shares(first):
 			return syscall.EPERM
 		default:
 			p.ops.Event, p.ops.Told = p.forward, nil
 		}
-		p.own = own
+		j.sides[i].own = own
 		p.ops.Attach, p.ops.Detach, p.ops.Touch = p.attach, p.detach, p.touch
 		p.ops.Count, p.ops.Level, p.ops.Commands = false, nil, false
 	}
-	for i := range j.parts {
-		p := &j.parts[i]
-		if own := p.own; own != nil && own.Event != nil && !own.Count && own.Level == nil && p.twin == 0 && filters[i] != event.Except {
-			p.plain = p.report(0, 0, 0)
+	for i := range j.sides {
+		if j.sides[i].own != nil && filters[i] != event.Except {
+			j.sides[i].plain = j.report(i, 0, 0, 0)
 		}
 	}
 	return nil
@@ -111,9 +125,9 @@ func (j *joint) filter(f event.Filter) *kqueue.Filter {
 // asked for. The main one also sees those that are told without asking.
 func (j *joint) needs(i int, asked event.PollEvents) bool {
 	switch {
-	case j.parts[i].own == nil:
+	case j.sides[i].own == nil:
 		return false
-	case i == j.main:
+	case i == int(j.main):
 		return true
 	case filters[i] == event.Write:
 		return asked&(event.PollOut|event.PollWrNorm|event.PollWrBand) != 0
@@ -121,13 +135,14 @@ func (j *joint) needs(i int, asked event.PollEvents) bool {
 	return asked&event.PollPri != 0
 }
 
-// look asks the file's own filter, and returns the conditions that it tells of.
-func (p *part) look(td *machine.Thread, kn *kqueue.Knote, hint int64) event.PollEvents {
+// look asks the file's own filter of part i, and returns the conditions that it tells of.
+func (j *joint) look(td *machine.Thread, i int, kn *kqueue.Knote, hint int64) event.PollEvents {
+	s := &j.sides[i]
 	kn.Cond, kn.Fflags = 0, 0
 	var hit bool
-	switch own := p.own; {
-	case p.level != nil:
-		kn.Data = *p.level
+	switch own := s.own; {
+	case s.level != nil:
+		kn.Data = *s.level
 		hit = kn.Data >= kn.WantData
 	case own.Count:
 		kn.Pending += hint
@@ -136,29 +151,31 @@ func (p *part) look(td *machine.Thread, kn *kqueue.Knote, hint int64) event.Poll
 	default:
 		hit = own.Event(td, kn, hint)
 	}
-	if !hit {
+	switch {
+	case !hit:
 		return 0
+	case kn.Cond == 0 && kn.Fflags == 0 && s.plain != 0:
+		return s.plain
 	}
-	return p.report(kn.Cond, kn.Fflags, kn.Data)
+	return j.report(i, kn.Cond, kn.Fflags, kn.Data)
 }
 
-// report puts a report of the file's own filter into words.
-func (p *part) report(flags event.Flags, fflags event.Fflags, data int64) event.PollEvents {
-	c := &classes[p.j.class]
-	m := c.report(filters[p.i], flags, fflags, data)
-	if p.twin != 0 {
-		m |= c.report(p.twin, flags, fflags, data)
+// report puts a report of the file's own filter of part i into words.
+func (j *joint) report(i int, flags event.Flags, fflags event.Fflags, data int64) event.PollEvents {
+	c := &classes[j.class]
+	m := c.report(filters[i], flags, fflags, data)
+	if j.twin != 0 && i == int(j.main) {
+		m |= c.report(j.twin, flags, fflags, data)
 	}
 	return m
 }
 
 // onAsk is Event of the main part.
-func (p *part) onAsk(td *machine.Thread, kn *kqueue.Knote, hint int64) bool {
-	j := p.j
-	bits := p.look(td, kn, 0)
-	for i := j.main + 1; i < len(j.parts); i++ {
-		if o := &j.parts[i]; o.kn != nil && j.needs(i, j.mask) {
-			bits |= o.look(td, o.kn, 0)
+func (j *joint) onAsk(td *machine.Thread, kn *kqueue.Knote, hint int64) bool {
+	bits := j.look(td, int(j.main), kn, 0)
+	for i, also := 0, j.also; also != 0; i, also = i+1, also>>1 {
+		if also&1 != 0 {
+			bits |= j.look(td, i, j.sides[i].kn, 0)
 		}
 	}
 	bits &= j.mask
@@ -168,14 +185,14 @@ func (p *part) onAsk(td *machine.Thread, kn *kqueue.Knote, hint int64) bool {
 
 // onTold is Told of the main part: whether news of its own filter is any to the joint.
 // What holds besides is not: with EV_CLEAR it has been told. (ep_poll_callback, key)
-func (p *part) onTold(td *machine.Thread, kn *kqueue.Knote, hint int64) bool {
-	return p.look(td, kn, hint)&p.j.mask != 0
+func (j *joint) onTold(td *machine.Thread, kn *kqueue.Knote, hint int64) bool {
+	return j.look(td, int(j.main), kn, hint)&j.mask != 0
 }
 
 // onNews is Event of the other parts.
 func (p *part) onNews(td *machine.Thread, kn *kqueue.Knote, hint int64) bool {
 	j := p.j
-	if main := j.parts[j.main].kn; main != nil && j.needs(p.i, j.mask) && p.look(td, kn, hint)&j.mask != 0 {
+	if main := j.sides[j.main].kn; main != nil && j.needs(p.i, j.mask) && j.look(td, p.i, kn, hint)&j.mask != 0 {
 		main.Fire(td)
 	}
 	return false
@@ -184,63 +201,75 @@ func (p *part) onNews(td *machine.Thread, kn *kqueue.Knote, hint int64) bool {
 // onAttach is Attach of any part. The conditions asked for come as the main knote's
 // data, which no filter looks at without NOTE_LOWAT.
 func (p *part) onAttach(td *machine.Thread, kn *kqueue.Knote) error {
-	mask := event.PollEvents(kn.WantData)
-	kn.WantData = 0
-	if p.own.Attach != nil {
-		if err := p.own.Attach(td, kn); err != nil {
+	s := &p.j.sides[p.i]
+	mask := p.j.mask
+	if p.i == int(p.j.main) {
+		mask = event.PollEvents(kn.WantData)
+		kn.WantData = 0
+	}
+	if s.own.Attach != nil {
+		if err := s.own.Attach(td, kn); err != nil {
 			return err
 		}
 	}
-	if p.own.Level != nil {
-		p.level = p.own.Level(kn)
+	if s.own.Level != nil {
+		s.level = s.own.Level(kn)
 	}
-	p.kn = kn
+	s.kn = kn
 	if p.j.ahead {
 		kn.MoveFirst()
 	}
-	if p.i == p.j.main {
-		p.asks(mask)
-	}
+	p.j.asks(mask)
 	return nil
 }
 
 func (p *part) onDetach(td *machine.Thread, kn *kqueue.Knote) {
-	p.kn = nil
-	if p.own.Detach != nil {
-		p.own.Detach(td, kn)
+	s := &p.j.sides[p.i]
+	s.kn = nil
+	p.j.asks(p.j.mask)
+	if s.own.Detach != nil {
+		s.own.Detach(td, kn)
 	}
 }
 
 // onTouch is Touch of any part: of the main one a new mask.
 func (p *part) onTouch(td *machine.Thread, kn *kqueue.Knote, kev *event.Kevent) error {
-	if p.i == p.j.main {
-		p.asks(event.PollEvents(kev.Data))
+	if p.i == int(p.j.main) {
+		p.j.asks(event.PollEvents(kev.Data))
 	}
 	return nil
 }
 
-// asks has the main part ask for the conditions of mask, in the file's domain. Its own
-// filter is asked without it if no other is needed, and whatever makes that say
-// yes is asked for.
-func (p *part) asks(mask event.PollEvents) {
-	j, kn := p.j, p.kn
-	j.mask = mask
-	direct := p.plain&mask != 0
-	for i := j.main + 1; i < len(j.parts); i++ {
-		direct = direct && !j.needs(i, mask)
+// asks has the joint ask for the conditions of mask, in the file's domain. The main
+// part's own filter is asked without it if no other is needed, and whatever makes that
+// say yes is asked for.
+func (j *joint) asks(mask event.PollEvents) {
+	main := &j.sides[j.main]
+	j.mask, j.also = mask, 0
+	direct := main.plain&mask != 0 && j.twin == 0 && main.own.Event != nil && !main.own.Count && main.own.Level == nil
+	for i := int(j.main) + 1; i < len(j.sides); i++ {
+		if !j.needs(i, mask) {
+			continue
+		}
+		direct = false
+		if j.sides[i].kn != nil {
+			j.also |= 1 << i
+		}
 	}
-	kn.Cond, kn.Fflags = 0, 0
+	kn, ops := main.kn, &j.parts[j.main].ops
+	if kn == nil {
+		return
+	}
+	kn.Cond, kn.Fflags, kn.Answer = 0, 0, 0
+	ops.Event, ops.Told = j.ask, j.told
 	if direct {
-		p.ops.Event, p.ops.Told = p.own.Event, p.own.Event
-		kn.Answer = reported | event.Fflags(j.class)<<classShift | event.Fflags(p.plain&mask)<<plainShift
+		ops.Event, ops.Told = main.own.Event, main.own.Event
+		kn.Answer = reported | event.Fflags(j.class)<<classShift | event.Fflags(main.plain&mask)<<plainShift
 		for i, b := range askable {
 			if mask&b != 0 {
 				kn.Answer |= 1 << (askedShift + i)
 			}
 		}
-	} else {
-		p.ops.Event, p.ops.Told = p.ask, p.told
-		kn.Answer = 0
 	}
 }
 

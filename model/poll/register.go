@@ -179,14 +179,14 @@ func (p *Poller) registerJoint(td *machine.Thread, slot int32) error {
 	j := w.joint
 	for i := len(j.parts) - 1; i >= 0; i-- {
 		n := notes(1 << i)
-		if !j.needs(i, w.asks) || i != j.main && w.have&n != 0 {
+		if !j.needs(i, w.asks) || i != int(j.main) && w.have&n != 0 {
 			continue
 		}
 		p.kev = event.Kevent{Ident: uint64(slot - 1), Filter: n.filter(), Flags: event.Add}
 		if n == excepts {
 			p.kev.Fflags = event.NoteOOB
 		}
-		if i == j.main {
+		if i == int(j.main) {
 			p.kev.Data = int64(w.told)
 		}
 		if err := p.add(td, w, n); err != nil {
