@@ -37,7 +37,8 @@
 //
 // Time: a timer may expire whenever it likes, except one that has expired when
 // it is added, so it is never late and its ticks are not compared with the
-// clock. The devices are pipes, fifos, pseudo-terminals, probes, user events, timers
-// and kqueues; of a terminal there are no flow control, no packet mode, no VMIN and no
-// flushing.
+// clock. The devices are pipes, fifos, sockets, pseudo-terminals, probes, user events,
+// timers and kqueues. Of what sockets carry there are the counts alone, and they have no
+// options: buffers and marks are those of one that has set none. Of a terminal there are
+// no flow control, no packet mode, no VMIN and no flushing.
 package spec
