@@ -85,10 +85,13 @@
 // both directions. Fflags is then the error of a stream socket, such as
 // ECONNRESET or ECONNREFUSED. Linux has no way to look at it without taking it
 // (SO_ERROR), so a read afterwards finds the end and no error. An error of a
-// datagram socket is left to the read.
+// datagram socket is left to the read, and fflags is EIO.
 //
-// EXCEPT is told of both directions' end and of a pending error, with the flags of
-// READ; with NOTE_OOB of EPOLLPRI too, data 1.
+// EXCEPT is told of both directions' end, with EV_EOF and EV_HUP, and of a pending
+// error, which is its data: EIO if only the descriptor can tell which. With NOTE_OOB
+// it is told of EPOLLPRI too. So a Poller of package poll works on files of a host
+// that are open in a process of package proc; of a regular file it waits at the end,
+// where poll(2) never waits.
 //
 // What Linux says, and what is reported then:
 //
@@ -97,7 +100,7 @@
 //	EPOLLHUP             READ, WRITE and EXCEPT with EV_EOF and EV_HUP
 //	EPOLLERR, pipe       WRITE and EXCEPT with EV_EOF and EV_HUP: nobody reads
 //	EPOLLERR, stream     WRITE with EV_EOF, READ, EXCEPT; fflags is the error
-//	EPOLLERR, others     READ, WRITE, EXCEPT: ask the descriptor what it is
+//	EPOLLERR, others     READ, WRITE, EXCEPT: the error is EIO, the descriptor knows which
 //	EPOLLOUT             WRITE
 //	EPOLLPRI             EXCEPT with NOTE_OOB
 //	POLLNVAL             READ, WRITE and EXCEPT with EV_EOF, fflags EBADF

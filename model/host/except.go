@@ -11,7 +11,8 @@ import (
 
 // exceptFilter is EXCEPT. Out-of-band data is told of only with NOTE_OOB, a
 // hang-up of both directions and an error that is pending always: that is what
-// poll(2) tells to those who ask for nothing.
+// poll(2) tells to those who ask for nothing. Data is the errno, as of sockets in
+// package device.
 var exceptFilter = &kqueue.Filter{
 	Name: "host except",
 	Attach: func(td *machine.Thread, kn *kqueue.Knote) error {
@@ -46,16 +47,32 @@ func exceptEvent(td *machine.Thread, kn *kqueue.Knote, hint int64) bool {
 	if f.held&unix.POLLNVAL != 0 {
 		return f.lost(kn)
 	}
+	if f.held&unix.POLLERR != 0 && !f.hungUp() || f.kind == stream {
+		kn.Data = f.failure()
+	}
 	if f.hungUp() {
 		kn.Cond = event.EOF | event.HUP
-		if n, _ := f.ioctl(unix.TIOCINQ); n <= 0 || f.access == unix.O_WRONLY {
-			kn.Cond |= event.NoData
+		if f.kind == pipe {
+			if n, _ := f.ioctl(unix.TIOCINQ); n <= 0 || f.access == unix.O_WRONLY {
+				kn.Cond |= event.NoData
+			}
 		}
-		kn.Fflags = f.takeError()
 	}
 	if kn.Want != 0 && f.held&unix.POLLPRI != 0 {
-		kn.Data = 1
-		kn.Fflags |= event.NoteOOB
+		kn.Fflags = event.NoteOOB
 	}
-	return kn.Data != 0 || f.held&(unix.POLLHUP|unix.POLLERR) != 0
+	return kn.Fflags != 0 || f.held&(unix.POLLHUP|unix.POLLERR) != 0
+}
+
+// failure returns the error that is pending, EIO if only the descriptor itself can
+// tell which: of a datagram socket it is left to the read, and others have no name
+// for it.
+func (f *File) failure() int64 {
+	if err := f.takeError(); err != 0 {
+		return int64(err)
+	}
+	if f.held&unix.POLLERR != 0 {
+		return int64(unix.EIO)
+	}
+	return 0
 }

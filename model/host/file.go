@@ -41,6 +41,7 @@ type rest struct {
 	err      syscall.Errno // guarded by the domain: the socket's, once taken from it
 	access   int           // immutable: O_RDONLY, O_WRONLY or O_RDWR
 	domain   int           // immutable: AF_..., of a socket
+	master   bool          // immutable: the side of a terminal that has no line discipline
 	calms    bool          // immutable: epoll refuses it, it is always ready
 	vnode    bool          // immutable: an inode of a file system, which inotify can watch
 	dev, ino uint64        // immutable: which inode
@@ -115,6 +116,8 @@ func (f *File) classify() error {
 		f.what, f.vnode = "character device", true
 		if _, err := unix.IoctlGetTermios(f.fd, unix.TCGETS); err == nil {
 			f.kind, f.what = terminal, "terminal"
+			_, err := unix.IoctlGetInt(f.fd, unix.TIOCGPTN) // only a master has a number
+			f.master = err == nil
 		}
 	case unix.S_IFREG:
 		f.what = "regular file"
@@ -166,6 +169,26 @@ func (f *File) Source(filter event.Filter) (*kqueue.Source, *kqueue.Filter, erro
 // Sources returns the four sources. (kqueue.File)
 func (f *File) Sources() []*kqueue.Source {
 	return []*kqueue.Source{&f.readers, &f.writers, &f.excepts, &f.vnodes}
+}
+
+// PollClass says which of the classes of poll(2) the file is of. (package poll)
+func (f *File) PollClass() event.PollClass {
+	switch {
+	case f.kind == pipe && f.access == unix.O_RDONLY:
+		return event.PollReadEnd
+	case f.kind == pipe && f.access == unix.O_WRONLY:
+		return event.PollWriteEnd
+	case f.kind == stream || f.kind == messages:
+		if f.domain == unix.AF_UNIX {
+			return event.PollUnix
+		}
+		return event.PollSocket
+	case f.kind == terminal && f.master:
+		return event.PollPty
+	case f.kind == terminal:
+		return event.PollTty
+	}
+	return event.PollPlain
 }
 
 // Close ends every knote of the file and closes the descriptor. When it returns

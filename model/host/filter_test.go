@@ -285,7 +285,9 @@ func TestDatagramRefused(t *testing.T) {
 		l.open(a)
 		l.add(a, read, 0)
 		l.write(a, 1)
-		l.soon(ev(a, read, 0, 0))
+		failed := ev(a, read, 0, 0)
+		failed.Fflags = event.Fflags(unix.EIO)
+		l.soon(failed)
 		if _, err := unix.Read(a, make([]byte, 1)); err != unix.ECONNREFUSED {
 			l.Errorf("read: %v, want ECONNREFUSED", err)
 		}
@@ -396,7 +398,7 @@ func TestOutOfBand(t *testing.T) {
 		l.write(b, 1) // ordinary data is none
 		l.want()
 		l.ok(unix.Sendto(b, []byte{7}, unix.MSG_OOB, nil))
-		urgent := ev(a, event.Except, 1, 0)
+		urgent := ev(a, event.Except, 0, 0)
 		urgent.Fflags = event.NoteOOB
 		l.soon(urgent)
 		if _, _, err := unix.Recvfrom(a, make([]byte, 1), unix.MSG_OOB); err != nil {

@@ -69,6 +69,9 @@ func (f *File) readSlow(kn *kqueue.Knote, n int64, measured bool) bool {
 		}
 	}
 	if f.held&(unix.POLLHUP|unix.POLLRDHUP) == 0 {
+		if f.held&unix.POLLERR != 0 {
+			kn.Fflags = event.Fflags(f.failure())
+		}
 		return hit
 	}
 	kn.Cond = event.EOF

@@ -39,12 +39,16 @@ func writeEvent(td *machine.Thread, kn *kqueue.Knote, hint int64) bool {
 		}
 		kn.Fflags = f.takeError()
 		return true
-	case f.held&unix.POLLOUT == 0:
-		return f.held&unix.POLLERR != 0
+	}
+	if f.held&unix.POLLERR != 0 {
+		kn.Fflags = event.Fflags(f.failure())
+	}
+	if f.held&unix.POLLOUT == 0 {
+		return kn.Fflags != 0
 	}
 	n, known := f.room()
 	kn.Data = max(n, 1)
-	return !known || f.enough(kn, kn.Data)
+	return !known || f.enough(kn, kn.Data) || kn.Fflags != 0
 }
 
 // room returns how many bytes a descriptor that is writable takes.
