@@ -29,6 +29,13 @@ type wrongCall struct {
 	there func() syscall.Errno
 }
 
+// Timeouts that are none; they must not move.
+var (
+	negativeTS = unix.Timespec{Sec: -1}
+	longSecond = unix.Timespec{Nsec: 1e9}
+	negativeTV = unix.Timeval{Sec: -1}
+)
+
 // syscall6 makes a system call that the Go libraries have no form for, or would not make so.
 func syscall6(nr uintptr, args ...uintptr) func() syscall.Errno {
 	return func() syscall.Errno {
@@ -82,9 +89,6 @@ func wrongCalls() []wrongCall {
 	const add, mod, del, excl = event.EpollAdd, event.EpollMod, event.EpollDel, event.EpollExclusive
 	in := func(e event.PollEvents) *poll.EpollEvent { return &poll.EpollEvent{Events: event.PollIn | e} }
 	minus := -time.Second
-	ts := unix.Timespec{Sec: -1}
-	nano := unix.Timespec{Nsec: 1e9}
-	tv := unix.Timeval{Sec: -1}
 	return []wrongCall{
 		{"epoll_create: no size", unix.EINVAL, func(l *lab) error { _, err := poll.EpollCreate(l.td, l.p, 0); return err },
 			syscall6(unix.SYS_EPOLL_CREATE, 0)},
@@ -148,11 +152,11 @@ func wrongCalls() []wrongCall {
 				return errno
 			}},
 		{"ppoll: a negative timeout", unix.EINVAL, func(l *lab) error { _, err := l.PPoll(l.td, nil, &minus, nil); return err },
-			syscall6(unix.SYS_PPOLL, 0, 0, uintptr(unsafe.Pointer(&ts)))},
+			syscall6(unix.SYS_PPOLL, 0, 0, uintptr(unsafe.Pointer(&negativeTS)))},
 		{"select: negative nfds", unix.EINVAL, func(l *lab) error { _, err := l.Select(l.td, -1, nil, nil, nil, &zero); return err },
 			syscall6(unix.SYS_SELECT, ^uintptr(0))},
 		{"select: a negative timeout", unix.EINVAL, func(l *lab) error { d := minus; _, err := l.Select(l.td, 0, nil, nil, nil, &d); return err },
-			syscall6(unix.SYS_SELECT, 0, 0, 0, 0, uintptr(unsafe.Pointer(&tv)))},
+			syscall6(unix.SYS_SELECT, 0, 0, 0, 0, uintptr(unsafe.Pointer(&negativeTV)))},
 		{"select: a descriptor that is not open", unix.EBADF,
 			func(l *lab) error { _, err := l.Select(l.td, 10, poll.NewFDSet(9), nil, nil, &zero); return err },
 			func() syscall.Errno {
@@ -164,7 +168,7 @@ func wrongCalls() []wrongCall {
 		{"pselect: negative nfds", unix.EINVAL, func(l *lab) error { _, err := l.PSelect(l.td, math.MinInt32, nil, nil, nil, &zero, nil); return err },
 			syscall6(unix.SYS_PSELECT6, 1<<31)},
 		{"pselect: a negative timeout", unix.EINVAL, func(l *lab) error { _, err := l.PSelect(l.td, 0, nil, nil, nil, &minus, nil); return err },
-			syscall6(unix.SYS_PSELECT6, 0, 0, 0, 0, uintptr(unsafe.Pointer(&nano)))},
+			syscall6(unix.SYS_PSELECT6, 0, 0, 0, 0, uintptr(unsafe.Pointer(&longSecond)))},
 		{"select: what is not open is at nfds, not below", 0,
 			func(l *lab) error { _, err := l.Select(l.td, 9, poll.NewFDSet(9), nil, nil, &zero); return err },
 			func() syscall.Errno {
