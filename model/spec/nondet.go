@@ -194,11 +194,11 @@ func (s *State) MayLoop(q int32, l Life) bool {
 }
 
 // EndedMeanwhile: an entry of a poll(2) or a select(2) whose number has ended while
-// the call was under way may have missed all that there was, or say that there is
-// no such descriptor; and a call that sleeps on it sleeps on. "If a file descriptor
-// being monitored is closed in another thread, the result is unspecified"; of Linux
-// the page goes on that the close "has no effect" on the call.
-func EndedMeanwhile(v event.PollEvents) bool { return v == 0 || v == event.PollNval }
+// the call was under way may have missed all that there was; and a call that sleeps
+// on it sleeps on. "If a file descriptor being monitored is closed in another thread,
+// the result is unspecified"; of Linux the page goes on that the close "has no effect"
+// on the call. That there is no such descriptor is said only if there was none.
+func EndedMeanwhile(v event.PollEvents) bool { return v == 0 }
 
 // AnyNews: an item that watches q, a kqueue or an epoll, may report that it has
 // something: if it has, or at some instant since somebody looked may have had, see
