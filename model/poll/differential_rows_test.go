@@ -97,6 +97,14 @@ var differences = []difference{
 		},
 	},
 	{
+		name:    "room-after-the-end",
+		reason:  "a socket that has shut writing is told here of each read of its peer, since it is ready to write, that is to fail, for good; on Linux of those that empty a buffer",
+		example: "socketpair stream;;epoll;;epoll_ctl 2 add 1 IN|OUT|ET udata=101;;write 1 13;;shutdown 1 write;;epoll_wait 2 room=1;;read 0 5;;epoll_wait 2 room=8",
+		entry: func(d *divergence, o *object, here, there event.PollEvents) bool {
+			return d.over && d.edgy() && (o.kind == unixStream || o.kind == tcp || o.kind == epollKind) && here&^anyBits == 0 && there == 0
+		},
+	},
+	{
 		name:    "modes-are-news",
 		reason:  "a change of the modes of a terminal is news here to all that watch it, so an ET item reports what holds; on Linux to readers only",
 		example: "pty;;termios 1 raw;;epoll;;epoll_ctl 2 add 0 OUT|ET udata=100;;epoll_wait 2 room=8;;termios 1 canon;;epoll_wait 2 room=8",
