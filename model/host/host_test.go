@@ -7,7 +7,10 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"os/signal"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -346,4 +349,82 @@ func pollAll(l *lab, fds []int) (want []event.Kevent) {
 		return int(b.Filter) - int(a.Filter)
 	})
 	return want
+}
+
+// What the host opens for itself is not handed on to programs that are started.
+func TestCloseOnExec(t *testing.T) {
+	each(t, func(l *lab) {
+		fd := l.file("")
+		l.change(vnode(fd, wrote, event.Add), exit(os.Getpid(), event.NoteExit, event.Add, 0))
+		own := 0
+		for _, line := range openFDs(l.T) {
+			name, what, _ := strings.Cut(line, " ")
+			n, err := strconv.Atoi(name)
+			l.ok(err)
+			flags, err := unix.FcntlInt(uintptr(n), unix.F_GETFD, 0)
+			l.ok(err)
+			for _, class := range []string{"eventpoll", "eventfd", "inotify", "pidfd"} {
+				if strings.Contains(what, class) {
+					own++
+					if flags&unix.FD_CLOEXEC == 0 {
+						l.Errorf("descriptor %s is handed on", line)
+					}
+				}
+			}
+		}
+		if want := 2*l.h.Sets() + 2; own < want {
+			l.Errorf("%d descriptors of the host's own, want %d at least", own, want)
+		}
+	})
+}
+
+// Threads add, delete and wait for ends of processes, files and signals while others
+// close what they wait on.
+func TestCloseAgainstWait(t *testing.T) {
+	mine := make(chan os.Signal, 1) // or one that comes while nobody watches would end the test
+	signal.Notify(mine, unix.SIGUSR2)
+	defer signal.Stop(mine)
+	each(t, func(l *lab) {
+		rounds := 20
+		if testing.Short() {
+			rounds = 5
+		}
+		for range rounds {
+			fd := l.file("")
+			q := l.k.NewQueue(l.td, l.h)
+			changes := []event.Kevent{
+				vnode(fd, anyNote, event.Add|event.Clear), exit(os.Getpid(), event.NoteExit, event.Add, 0), ev(fd, read, 0, event.Add),
+				{Ident: uint64(unix.SIGUSR2), Filter: event.Signal, Flags: event.Add},
+			}
+			var joins []func()
+			for i := range 3 {
+				joins = append(joins, l.start("waiter", i%2, func(td *machine.Thread) {
+					var got [4]event.Kevent
+					for {
+						_, err := q.Kevent(td, changes, got[:], kqueue.Forever)
+						if errors.Is(err, unix.EBADF) {
+							return
+						}
+						if err != nil {
+							l.Error(err)
+							return
+						}
+						if got[0].Flags&event.Error != 0 { // the file is closed: EV_ADD of it says so
+							if _, err := q.Kevent(td, nil, got[:], kqueue.Forever); errors.Is(err, unix.EBADF) {
+								return
+							}
+						}
+					}
+				}))
+			}
+			l.write(fd, 1)
+			l.raise(unix.SIGUSR2)
+			l.write(fd, 1)
+			l.close(fd)
+			l.ok(q.Close(l.td))
+			for _, join := range joins {
+				join()
+			}
+		}
+	})
 }
