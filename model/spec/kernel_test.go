@@ -36,6 +36,7 @@ func newKernel(s strategies.Entry) *kernel {
 
 // end closes everything and goes.
 func (k *kernel) end() {
+	k.c.Leave(k.td)
 	for fd := range 64 {
 		k.p.Close(k.td, fd)
 	}
@@ -86,10 +87,11 @@ func drawOp(t *rapid.T, timers bool, sc scene) event.Op {
 		event.CallKevent, event.CallKevent, event.CallKevent, event.CallKevent, event.CallKevent, event.CallKevent, event.CallKevent, event.CallKevent, event.CallKevent, event.CallKevent, event.CallKevent, event.CallKevent,
 		event.CallSet, event.CallSet, event.CallSet, event.CallRead, event.CallRead, event.CallWrite, event.CallWrite, event.CallWrite,
 		event.CallKqueue, event.CallPipe, event.CallProbe, event.CallDup, event.CallDup2, event.CallClose,
+		event.CallPoll, event.CallPoll, event.CallPoll, event.CallSelect,
 	}...)).Draw(t, "call")
 	op := event.Op{Call: call}
 	switch call {
-	case event.CallKqueue, event.CallPipe, event.CallProbe, event.CallFifo, event.CallPty:
+	case event.CallKqueue, event.CallPipe, event.CallProbe, event.CallFifo, event.CallPty, event.CallEpoll:
 		return op
 	}
 	if call == event.CallSocket || call == event.CallSocketpair {
@@ -129,8 +131,44 @@ func drawOp(t *rapid.T, timers bool, sc scene) event.Op {
 		}
 		op.Room = rapid.IntRange(0, 5).Draw(t, "room")
 		op.Wait = rapid.SampledFrom([]event.Wait{event.NoWait, event.NoWait, event.Forever, event.Finite}).Draw(t, "wait")
+	default:
+		drawPoll(t, &op)
 	}
 	return op
+}
+
+// drawPoll completes a call of poll, select or epoll.
+func drawPoll(t *rapid.T, op *event.Op) {
+	asks := rapid.OneOf(
+		rapid.SampledFrom([]event.PollEvents{0, event.PollIn, event.PollIn, event.PollOut, event.PollIn | event.PollOut, event.PollIn | event.PollRdHup}),
+		rapid.Custom(func(t *rapid.T) event.PollEvents { return event.PollEvents(rapid.Uint32Range(0, 0x23ff).Draw(t, "bits")) }))
+	op.Wait = rapid.SampledFrom([]event.Wait{event.NoWait, event.NoWait, event.Forever}).Draw(t, "wait")
+	switch op.Call {
+	case event.CallPoll, event.CallSelect:
+		op.FD = 0
+		for range rapid.IntRange(0, 4).Draw(t, "entries") {
+			p := event.PollFD{FD: int32(numbers.Draw(t, "polled")), Events: asks.Draw(t, "asks")}
+			if op.Call == event.CallSelect {
+				if p.Events &= event.PollIn | event.PollOut | event.PollPri; p.Events == 0 {
+					continue
+				}
+			}
+			op.FDs = append(op.FDs, p)
+		}
+		if op.Call == event.CallSelect {
+			op.N = rapid.Int64Range(-1, 10).Draw(t, "nfds")
+		}
+	case event.CallEpollCtl:
+		op.FD = rapid.OneOf(rapid.IntRange(2, 3), numbers).Draw(t, "epoll")
+		op.Wait = 0
+		op.To = numbers.Draw(t, "watched")
+		op.Ctl = rapid.SampledFrom([]event.EpollOp{event.EpollAdd, event.EpollAdd, event.EpollAdd, event.EpollMod, event.EpollMod, event.EpollDel}).Draw(t, "control")
+		op.Events = asks.Draw(t, "asks") | rapid.SampledFrom([]event.PollEvents{0, 0, event.EpollET, event.EpollET, event.EpollOneShot, event.EpollET | event.EpollOneShot, event.EpollExclusive}).Draw(t, "modes")
+		op.Udata = rapid.Uint64Range(0, 9).Draw(t, "udata")
+	case event.CallEpollWait:
+		op.FD = rapid.OneOf(rapid.IntRange(2, 3), numbers).Draw(t, "epoll")
+		op.Room = rapid.IntRange(0, 4).Draw(t, "room")
+	}
 }
 
 // A scene is what a run begins with, behind two kqueues, and what is done in it
@@ -145,6 +183,9 @@ type scene struct {
 
 var scenes = []scene{
 	{name: "pipe and probe", opening: []string{"pipe", "probe"}},
+	{name: "epoll", opening: []string{"epoll", "epoll", "pipe", "probe"}, calls: []event.Call{
+		event.CallEpollCtl, event.CallEpollCtl, event.CallEpollCtl, event.CallEpollCtl, event.CallEpollCtl, event.CallEpollCtl, event.CallEpollCtl, event.CallEpollCtl,
+		event.CallEpollWait, event.CallEpollWait, event.CallEpollWait, event.CallEpollWait, event.CallEpollWait, event.CallEpollWait, event.CallEpoll}},
 	{name: "fifo", opening: []string{"fifo", "reopen 2 read", "reopen 2 write"}, calls: []event.Call{
 		event.CallReopen, event.CallReopen, event.CallReopen, event.CallClose, event.CallClose, event.CallRead, event.CallWrite, event.CallFifo}},
 	{name: "fifo without who made it", opening: []string{"fifo", "reopen 2 read", "reopen 2 write", "close 2"}, calls: []event.Call{

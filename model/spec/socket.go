@@ -175,7 +175,7 @@ func (sockets) mask(s *State, n int32) (m event.PollEvents) {
 	}
 	if s.sends(n) {
 		m |= out
-		if f.pair {
+		if f.pair || f.typ == event.Datagram {
 			m |= event.PollWrBand
 		}
 	}
