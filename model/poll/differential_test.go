@@ -30,12 +30,6 @@ var (
 	scriptFlag  = flag.String("script", "", "a `file` with a script, an operation a line, that TestLinux runs instead")
 )
 
-// A side carries out operations, on Linux or here.
-type side interface {
-	do(op *event.Op) event.Result
-	end()
-}
-
 // An ours carries out operations on the model.
 type ours struct {
 	k      *kqueue.Kernel
