@@ -141,7 +141,9 @@ func drawOp(t *rapid.T, timers bool, sc scene) event.Op {
 func drawPoll(t *rapid.T, op *event.Op) {
 	asks := rapid.OneOf(
 		rapid.SampledFrom([]event.PollEvents{0, event.PollIn, event.PollIn, event.PollOut, event.PollIn | event.PollOut, event.PollIn | event.PollRdHup}),
-		rapid.Custom(func(t *rapid.T) event.PollEvents { return event.PollEvents(rapid.Uint32Range(0, 0x23ff).Draw(t, "bits")) }))
+		rapid.Custom(func(t *rapid.T) event.PollEvents {
+			return event.PollEvents(rapid.Uint32Range(0, 0x23ff).Draw(t, "bits"))
+		}))
 	op.Wait = rapid.SampledFrom([]event.Wait{event.NoWait, event.NoWait, event.Forever}).Draw(t, "wait")
 	switch op.Call {
 	case event.CallPoll, event.CallSelect:
