@@ -292,3 +292,58 @@ func TestAllocations(t *testing.T) {
 		}
 	})
 }
+
+// A file whose conditions are of two domains, or one of which may lose it, cannot have
+// a joint, and is asked one by one; what a filter may wait for, it waits for.
+func TestApart(t *testing.T) {
+	each(t, func(l *lab) {
+		there := l.m.Attach("there", 1)
+		f := &apart{src: [2]*kqueue.Source{l.k.NewSource(l.td), l.k.NewSource(there)}}
+		there.Detach()
+		slow := device.NewProbe(l.td, l.k, device.ProbeConfig{Blocks: true, Unsafe: true})
+		fds := []event.PollFD{{FD: int32(l.open(f)), Events: in | out | rdhup}, {FD: int32(l.open(slow)), Events: in | out}}
+		l.poll(fds, 0, 0)
+		f.set(l.td, event.Write, true)
+		l.poll(fds, out, 0)
+		f.set(l.td, event.Read, true)
+		slow.Set(l.td, 1)
+		l.poll(fds, in|out, in|out)
+		f.set(l.td, event.Write, false)
+		l.poll(fds, in, in|out)
+		fds[0].Events = rdhup // which it never has
+		for range 3 {
+			l.poll(fds, 0, in|out)
+		}
+	})
+}
+
+// An apart has a source for each of Read and Write, and a filter for Write that might
+// block.
+type apart struct {
+	src [2]*kqueue.Source
+	is  [2]bool // each guarded by its source
+}
+
+var apartFilters = [2]*kqueue.Filter{{Name: "apart read", Event: askApart}, {Name: "apart write", Event: askApart, Blocks: true}}
+
+func askApart(td *machine.Thread, kn *kqueue.Knote, hint int64) bool {
+	kn.Data = 1
+	return kn.File().(*apart).is[-1-kn.Filter()]
+}
+
+func (f *apart) set(td *machine.Thread, filter event.Filter, is bool) {
+	i := -1 - filter
+	f.src[i].Enter(td)
+	f.is[i] = is
+	f.src[i].Post(td, 0)
+	f.src[i].Exit(td)
+}
+
+func (f *apart) Source(filter event.Filter) (*kqueue.Source, *kqueue.Filter, error) {
+	if filter != event.Read && filter != event.Write {
+		return nil, nil, syscall.EINVAL
+	}
+	return f.src[-1-filter], apartFilters[-1-filter], nil
+}
+func (f *apart) Sources() []*kqueue.Source { return f.src[:] }
+func (f *apart) Release(*machine.Thread)   {}

@@ -378,3 +378,38 @@ func BenchmarkDesc(b *testing.B) {
 		}
 	})
 }
+
+// The age of a table tells what has begun and what has ended, and nothing else.
+func TestAge(t *testing.T) {
+	each(t, func(l *lab) {
+		a, b := l.open(l.file()), l.open(l.file())
+		age := l.p.Age(l.td)
+		for _, tt := range []struct {
+			what        string
+			do          func() error
+			made, ended uint64
+		}{
+			{"dup", func() error { _, err := l.p.Dup(l.td, a); return err }, 1, 0},
+			{"dup2 onto itself", func() error { return l.p.Dup2(l.td, a, a) }, 0, 0},
+			{"dup2 onto one that is open", func() error { return l.p.Dup2(l.td, a, b) }, 1, 1},
+			{"dup2 onto one that is not", func() error { return l.p.Dup2(l.td, a, 40) }, 1, 0},
+			{"close", func() error { return l.p.Close(l.td, 40) }, 0, 1},
+			{"kqueue", func() error { _, err := l.p.Kqueue(l.td); return err }, 1, 0},
+			{"a look", func() error { _, err := l.p.File(l.td, a); return err }, 0, 0},
+		} {
+			l.must(tt.do())
+			lives := make([]*kqueue.Desc, 3)
+			now := l.p.Descs(l.td, []int32{int32(a), -1, 4000}, lives)
+			if now != l.p.Age(l.td) || now.Made-age.Made != tt.made || now.Ended-age.Ended != tt.ended {
+				t.Errorf("%s: from %v to %v, want %d made and %d ended", tt.what, age, now, tt.made, tt.ended)
+			}
+			if d, _ := l.p.Desc(l.td, uint64(a)); lives[0] != d || lives[1] != nil || lives[2] != nil {
+				t.Errorf("Descs: %v, want that of %d alone", lives, a)
+			}
+			age = now
+		}
+		if err := l.p.Close(l.td, 4000); err == nil || l.p.Age(l.td) != age {
+			t.Errorf("a close that fails: %v, and the age goes from %v to %v", err, age, l.p.Age(l.td))
+		}
+	})
+}
