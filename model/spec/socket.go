@@ -365,14 +365,15 @@ func (s *State) shutdown(n int32, w *Work, op *event.Op) {
 		return
 	}
 	p := s.other(n)
-	if op.Side.Reads() && (!f.noRecv || f.level > 0) {
+	more := op.Side.Reads() && !f.noRecv && !f.pair // its peer can send for ever
+	if op.Side.Reads() {
 		s.forget(n)
-		if p != nil && !f.pair { // now it can send for ever
-			p.starved = false
-			s.post(f.peer, event.Write, 0)
-		}
 	}
 	s.over(n, op.Side.Reads(), op.Side.Writes())
+	if p != nil && more {
+		p.starved = false
+		s.post(f.peer, event.Write, 0)
+	}
 	if p != nil {
 		s.over(f.peer, op.Side.Writes() && f.typ == event.Stream, op.Side.Reads() && f.pair)
 	}
