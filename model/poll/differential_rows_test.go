@@ -74,10 +74,11 @@ var differences = []difference{
 	},
 	{
 		name:    "state-is-news",
-		reason:  "on Linux a shutdown or a close, of either end, tells those who watch a socket without saying of what, so an ET item reports all that holds; here only what it changes is news",
+		reason:  "on Linux a shutdown or a close, of either end, tells those who watch a socket or a terminal without saying of what, so an ET item reports all that holds; here only what it changes is news",
 		example: "socketpair stream;;epoll;;epoll_ctl 2 add 1 OUT|ET udata=101;;epoll_wait 2 room=8;;shutdown 1 read;;epoll_wait 2 room=8",
 		entry: func(d *divergence, o *object, here, there event.PollEvents) bool {
-			return d.over && d.edgy() && (o.isSocket() || o.kind == epollKind) && here == 0 && there&^anyBits == 0
+			return d.edgy() && here == 0 && (d.over && (o.isSocket() || o.kind == epollKind) && there&^anyBits == 0 ||
+				o.isTerminal() && there&event.PollHup != 0)
 		},
 	},
 	{
