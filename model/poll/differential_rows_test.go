@@ -114,6 +114,14 @@ var differences = []difference{
 		},
 	},
 	{
+		name:    "read-is-room",
+		reason:  "what is written to one end of a terminal takes room here until the other end reads it, and that is news; on Linux it goes on to the other end's buffer at once",
+		example: "pty;;epoll;;epoll_ctl 2 add 1 WRNORM|ET udata=101;;write 1 1;;epoll_wait 2 room=8;;read 0 1;;epoll_wait 2 room=8",
+		entry: func(d *divergence, o *object, here, there event.PollEvents) bool {
+			return d.edgy() && (o.isTerminal() && here&^(outBits|event.PollWrBand) == 0 || o.kind == epollKind && here&^inBits == 0) && there == 0
+		},
+	},
+	{
 		name:    "modes-end-a-line",
 		reason:  "what has come to a terminal before it becomes canonical is a line on Linux at once (n_tty_set_termios), here when a line ends",
 		example: "pty;;termios 1 raw;;write 0 8;;poll: 1 IN;;termios 1 canon;;read 1 20",
