@@ -102,10 +102,11 @@ const (
 //   - on a virtual machine two threads in one domain, locks that are taken in a
 //     circle ([machine.LockOrder]), and in a race build a data race;
 //   - a deadlock: when nothing runs any more only those may be asleep who wait
-//     in kevent for as long as it takes;
+//     in kevent, poll, select or epoll_wait for as long as it takes;
 //   - a lost wakeup: a queue whose waiters are asleep then must have no event,
-//     an expiry of a timer included, and a queue that watches another must know
-//     of what that has;
+//     an expiry of a timer included, a poll that sleepers are in must find nothing
+//     when it is made once more, and a queue that watches another must know of what
+//     that has;
 //   - a close that does not wake: in the end every queue is closed, and who is
 //     asleep must answer EBADF;
 //   - structures that are not as they must be when nothing runs, by the number

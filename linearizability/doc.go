@@ -17,10 +17,15 @@
 // and after the step before it. One order is guessed; where the guess is wrong
 // porcupine searches.
 //
+// A poll(2) or select(2) is one look for each of its entries, somewhere in the call,
+// and no step that others see: in the order of the commit points it must be among
+// what there was to be seen, and each look is a projection onto its descriptor. An
+// item of an epoll is projected as a knote is, under the udata that it is returned by.
+//
 // That a thread sleeps at the end is a step after all others, so a lost wakeup
 // is found without a clock: there the knote must have nothing to deliver.
 //
 // What is not checked is named in the report and never passes for right:
-// projections whose search is over its limit, and knotes that watch a kqueue in
-// a history that its commit points do not explain.
+// projections whose search is over its limit, and knotes, items and entries that
+// watch a kqueue or an epoll in a history that its commit points do not explain.
 package linearizability
