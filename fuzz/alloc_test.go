@@ -17,6 +17,7 @@ func TestExploreAllocatesNothing(t *testing.T) {
 	for _, e := range strategies.All {
 		for _, what := range []struct{ scenario, scheduler string }{
 			{"standard", "random"}, {"standard", "pct:3"}, {"dup2-against-poll", "random"},
+			{"backlog-is-full", "random"}, {"urgent-byte", "random"}, {"datagrams-come-whole", "random"}, {"nobody-at-the-port", "random"},
 		} {
 			t.Run(e.Name+"/"+what.scenario+"/"+what.scheduler, func(t *testing.T) {
 				allocations := func(n int) float64 {
