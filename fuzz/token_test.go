@@ -214,7 +214,7 @@ func TestTokenWrong(t *testing.T) {
 		{"giant", `want strategy:scenario:schedule`},
 		{"giant:standard:usual:usual", `want strategy:scenario:schedule`},
 		{":standard:usual", "want the name of a strategy"},
-		{"giant:standart:usual", `scenario "standart": want one of added-by-two`},
+		{"giant:standart:usual", `scenario "standart": want one of accepted-by-two`},
 		{"giant:standard+home:usual", `"home" behind a scenario: want drawn, and spurious with a number from 1 to 100`},
 		{"giant:standard+drawn+drawn:usual", `"drawn" behind a scenario`},
 		{"giant:standard+spurious0:usual", `"spurious0" behind a scenario`},
