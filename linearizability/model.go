@@ -160,6 +160,7 @@ func step(s state, p *part, k key, lax laxity) []state {
 		if c.closing {
 			s.Empty(c.queue)
 		}
+		s.Untie(c.queue)
 		all[0] = s
 	case enter:
 		q, errno := s.Enter(p.rec.Op.FD)

@@ -378,6 +378,9 @@ func (r *replay) returns(n int32, c *call, rec *Record) bool {
 		if c.closing {
 			r.s.Empty(c.queue)
 		}
+		if c.stage == 3 {
+			r.s.Untie(c.shut)
+		}
 		return (c.stage == 3 || c.stage == 1 && c.life == 0) && res.Equal(event.Result{Errno: c.errno})
 	}
 	steps := sequenceOf(op.Call)

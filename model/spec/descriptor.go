@@ -93,10 +93,12 @@ func (s *State) Release(life int32) {
 	if closed {
 		s.Empty(q)
 	}
+	s.Untie(q)
 }
 
 // Shut is Release, but of a kqueue that it closes the knotes are left until Empty: see
-// halfClosed; and of a socket that has listened those who wait are until Refuse. It
+// halfClosed; of a socket that has listened those who wait are until Refuse, and of any
+// file the items until Untie. It
 // returns the file that has been released, -1 if none has, and whether it was a kqueue.
 func (s *State) Shut(life int32) (q int32, closed bool) {
 	i := slices.IndexFunc(s.slots, func(x slot) bool { return x.life == life })
@@ -111,8 +113,13 @@ func (s *State) Shut(life int32) (q int32, closed bool) {
 	}
 	f.gone = true
 	s.of(n).released(s, n)
-	s.knotes = slices.DeleteFunc(s.knotes, func(kn knote) bool { return kn.filter == Item && kn.file == n })
 	return n, s.collects(n)
+}
+
+// Untie removes the items of file n, which Shut has returned. Until then they may be
+// returned, and changed by who had found the file before.
+func (s *State) Untie(n int32) {
+	s.knotes = slices.DeleteFunc(s.knotes, func(kn knote) bool { return kn.filter == Item && kn.file == n })
 }
 
 // Empty removes the knotes of a kqueue that has been closed.

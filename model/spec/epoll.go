@@ -70,8 +70,6 @@ func (s *State) Control(ep, l Life, op event.Op) syscall.Errno {
 	switch {
 	case add && i >= 0:
 		return syscall.EEXIST
-	case add && s.files[l.file].gone:
-		return syscall.EBADF
 	case add:
 		kn := knote{queue: q, file: l.file, filter: Item, ident: uint64(op.To)}
 		if s.files[l.file].kind == writeEnd {
