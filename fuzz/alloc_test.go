@@ -16,7 +16,7 @@ func TestExploreAllocatesNothing(t *testing.T) {
 	const few, many = 1_000, 4_000
 	for _, e := range strategies.All {
 		for _, what := range []struct{ scenario, scheduler string }{
-			{"standard", "random"}, {"standard", "pct:3"}, {"dup2-against-poll", "random"},
+			{"standard", "random"}, {"standard", "pct:3"}, {"dup2-against-poll", "random"}, {"epoll-del-against-wait", "random"},
 			{"backlog-is-full", "random"}, {"urgent-byte", "random"}, {"datagrams-come-whole", "random"}, {"nobody-at-the-port", "random"},
 		} {
 			t.Run(e.Name+"/"+what.scenario+"/"+what.scheduler, func(t *testing.T) {
