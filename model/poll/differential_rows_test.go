@@ -36,6 +36,7 @@ const (
 
 func (o *object) isSocket() bool { return o.kind >= unixStream && o.kind <= udp }
 
+func (o *object) isFifo() bool     { return o.kind >= fifoBoth && o.kind <= fifoWrite }
 func (o *object) isTerminal() bool { return o.kind == ptyMaster || o.kind == ptySlave }
 
 // differences are all that there are.
@@ -74,11 +75,11 @@ var differences = []difference{
 	},
 	{
 		name:    "state-is-news",
-		reason:  "on Linux a shutdown or a close, of either end, tells those who watch a socket or a terminal without saying of what, so an ET item reports all that holds; here only what it changes is news",
+		reason:  "on Linux a shutdown or a close, of either end, tells those who watch a socket, a terminal or a fifo without saying of what, so an ET item reports all that holds; here only what it changes is news",
 		example: "socketpair stream;;epoll;;epoll_ctl 2 add 1 OUT|ET udata=101;;epoll_wait 2 room=8;;shutdown 1 read;;epoll_wait 2 room=8",
 		entry: func(d *divergence, o *object, here, there event.PollEvents) bool {
 			return d.edgy() && here == 0 && (d.over && (o.isSocket() || o.kind == epollKind) && there&^anyBits == 0 ||
-				o.isTerminal() && there&event.PollHup != 0)
+				(o.isTerminal() || o.isFifo()) && there&(event.PollHup|event.PollErr) != 0)
 		},
 	},
 	{
