@@ -74,6 +74,25 @@ var differences = []difference{
 		},
 	},
 	{
+		name:    "peer-first",
+		reason:  "of the two ends of a connection of TCP that is shut Linux tells the peer first, and here the end that has shut it is, so items come in another order",
+		example: "socket stream;;listen 0 1 4;;socket stream;;connect 1 1;;accept 0;;epoll;;epoll_ctl 3 add 1 RDHUP udata=101;;epoll_ctl 3 add 2 0 udata=202;;shutdown 2 both;;epoll_wait 3 room=1",
+		call: func(d *divergence) bool {
+			if d.op().Call != event.CallEpollWait || !d.over || len(d.here.Polled) != len(d.there.Polled) {
+				return false
+			}
+			var moved []*object // whose place is another
+			for i, p := range d.here.Polled {
+				if q := d.there.Polled[i]; p.ID != q.ID {
+					moved = append(moved, d.items[p.ID], d.items[q.ID])
+				}
+			}
+			return len(moved) > 0 && !slices.ContainsFunc(moved, func(o *object) bool {
+				return o == nil || o.kind != tcp || !slices.Contains(moved, o.peer)
+			})
+		},
+	},
+	{
 		name:    "state-is-news",
 		reason:  "on Linux a shutdown or a close, of either end, tells those who watch a socket, a terminal or a fifo without saying of what, so an ET item reports all that holds; here only what it changes is news",
 		example: "socketpair stream;;epoll;;epoll_ctl 2 add 1 OUT|ET udata=101;;epoll_wait 2 room=8;;shutdown 1 read;;epoll_wait 2 room=8",
