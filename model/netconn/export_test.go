@@ -1,6 +1,9 @@
 package netconn
 
-import "github.com/kqlab/kqlab/model/machine"
+import (
+	"github.com/kqlab/kqlab/model/device"
+	"github.com/kqlab/kqlab/model/machine"
+)
 
 // Open returns how many sockets are open.
 func (s *Stack) Open() int { return int(s.live.Load()) }
@@ -18,13 +21,11 @@ func (s *Stack) InUse() (n int) {
 // Machine returns the machine of the stack.
 func (s *Stack) Machine() *machine.Machine { return s.k.Machine() }
 
-// Waiting returns how many calls of Read wait.
-func (c *Conn) Waiting() int {
-	if c.fd.rd.waits.Load() {
-		return 1
-	}
-	return 0
-}
+// Waiting reports whether a Read waits, and a Write.
+func (c *Conn) Waiting() (reads, writes bool) { return c.fd.rd.waits.Load(), c.fd.wr.waits.Load() }
+
+// Network returns the sockets beneath.
+func (s *Stack) Network() *device.Network { return s.net }
 
 // Backlog is how many connections wait to be accepted.
 const Backlog = backlog

@@ -1,7 +1,6 @@
 package netconn
 
 import (
-	"errors"
 	"io"
 	"net"
 	"os"
@@ -245,16 +244,21 @@ func (f *fd) shut(side event.Side) error {
 
 // fail says of an error what went wrong, and between whom.
 func (f *fd) fail(op string, err error) error {
-	var errno syscall.Errno
-	switch {
-	case err == syscall.EBADF: // closed while the call was under way
+	if err == syscall.EBADF { // closed while the call was under way
 		err = net.ErrClosed
-	case errors.As(err, &errno) && err == error(errno):
-		err = os.NewSyscallError(op, err)
 	}
-	e := &net.OpError{Op: op, Net: Host, Source: f.addr, Addr: f.peer, Err: err}
+	e := &net.OpError{Op: op, Net: Host, Source: f.addr, Addr: f.peer, Err: syscallError(op, err)}
 	if f.none {
 		e.Source, e.Addr = nil, f.addr
 	}
 	return e
+}
+
+// syscallError is what package net has inside of an OpError: of an errno, which call
+// has answered it; any other error as it is.
+func syscallError(op string, err error) error {
+	if errno, ok := err.(syscall.Errno); ok {
+		return os.NewSyscallError(op, errno)
+	}
+	return err
 }

@@ -11,12 +11,15 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/kqlab/kqlab/model/device"
+	"github.com/kqlab/kqlab/model/event"
 	"github.com/kqlab/kqlab/model/netconn"
 )
 
@@ -188,26 +191,38 @@ func TestHTTPShutdown(t *testing.T) {
 	})
 }
 
+// A client that gives up, by its own clock or because it is told to, is gone to the
+// server too.
 func TestHTTPTimeouts(t *testing.T) {
 	each(t, func(t *testing.T, s *netconn.Stack) {
-		gone := make(chan bool, 2)
+		const most = 20 // requests
+		began, gone := make(chan bool, most), make(chan bool, most)
 		p := serve(t, s, func(w http.ResponseWriter, r *http.Request) {
+			began <- true
 			<-r.Context().Done() // the server sees that the client is gone
 			gone <- true
-		}, func(c *http.Server) { c.ReadHeaderTimeout = 20 * time.Millisecond })
+		}, nil)
 		defer p.end()
 
-		p.client.Timeout = 20 * time.Millisecond
-		_, err := p.post(nil)
-		var timeout net.Error
-		if !errors.As(err, &timeout) || !timeout.Timeout() {
-			t.Errorf("a request that is not answered: %v, want a timeout", err)
+		// A timeout may be over before the request has come to the server.
+		p.client.Timeout = 10 * time.Millisecond
+		for come := false; !come; p.client.Timeout *= 2 {
+			_, err := p.post(nil)
+			var timeout net.Error
+			if !errors.As(err, &timeout) || !timeout.Timeout() {
+				t.Fatalf("a request that is not answered: %v, want a timeout", err)
+			}
+			select {
+			case <-began:
+				come = true
+			default:
+			}
 		}
 		<-gone
 
 		p.client.Timeout = 0
 		ctx, cancel := context.WithCancel(t.Context())
-		time.AfterFunc(5*time.Millisecond, cancel)
+		go func() { <-began; cancel() }()
 		r, err := http.NewRequestWithContext(ctx, "GET", p.server.URL, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -216,8 +231,14 @@ func TestHTTPTimeouts(t *testing.T) {
 			t.Errorf("a request that is taken back: %v", err)
 		}
 		<-gone
+	})
+}
 
-		// Who connects and says nothing is not waited for.
+// Who connects to a server and says nothing is not waited for.
+func TestHTTPHeaderTimeout(t *testing.T) {
+	each(t, func(t *testing.T, s *netconn.Stack) {
+		p := serve(t, s, echo, func(c *http.Server) { c.ReadHeaderTimeout = 20 * time.Millisecond })
+		defer p.end()
 		c, err := s.DialContext(t.Context(), "tcp", p.server.Listener.Addr().String())
 		if err != nil {
 			t.Fatal(err)
@@ -279,6 +300,56 @@ func TestDialWaits(t *testing.T) {
 		}
 		for _, c := range all {
 			c.Close()
+		}
+	})
+}
+
+// A dial that waits when its listener is closed, and finds another one without room at
+// the port when it looks again, waits for that.
+func TestDialWaitsForTheNext(t *testing.T) {
+	each(t, func(t *testing.T, s *netconn.Stack) {
+		td := s.Machine().Attach("listener", 0)
+		defer td.Detach()
+		socket := func() *device.Socket {
+			c, err := s.Network().NewSocket(td, device.Inet, event.Stream)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c
+		}
+		// full has l listen, and c take all the room.
+		full := func(l, c *device.Socket) {
+			if err := l.Listen(td, 80, 1); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.Connect(td, 80); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 50 {
+			l, c, l2, c2 := socket(), socket(), socket(), socket()
+			full(l, c)
+			dialed := make(chan error)
+			go func() {
+				c, err := s.Dial(80)
+				if err == nil {
+					c.Close()
+				}
+				dialed <- err
+			}()
+			for s.InUse() == 0 {
+				runtime.Gosched()
+			}
+			time.Sleep(100 * time.Microsecond) // for the dial to wait, mostly
+			l.Release(td)
+			full(l2, c2)
+			time.Sleep(100 * time.Microsecond) // for the dial to have come to the second, mostly
+			l2.Release(td)
+			if err := <-dialed; !errors.Is(err, syscall.ECONNREFUSED) {
+				t.Fatalf("a dial whose listener was closed: %v, want ECONNREFUSED", err)
+			}
+			c.Release(td)
+			c2.Release(td)
 		}
 	})
 }

@@ -2,7 +2,6 @@ package netconn
 
 import (
 	"context"
-	"errors"
 	"net"
 	"os"
 	"syscall"
@@ -70,11 +69,7 @@ func (s *Stack) Listen(port int) (*Listener, error) {
 
 // opError is the error of a call that has made nothing.
 func opError(op string, port int, err error) error {
-	var errno syscall.Errno
-	if errors.As(err, &errno) && err == error(errno) {
-		err = os.NewSyscallError(op, err)
-	}
-	return &net.OpError{Op: op, Net: Host, Addr: Addr{port}, Err: err}
+	return &net.OpError{Op: op, Net: Host, Addr: Addr{port}, Err: syscallError(op, err)}
 }
 
 // Accept implements [net.Listener]. Any number of goroutines may wait in it.
@@ -139,7 +134,8 @@ func (s *Stack) dial(ctx context.Context, port int) (*Conn, error) {
 }
 
 // connect waits, if it must, until the socket is connected, is refused, or ctx is
-// done. That ends the wait as a deadline would.
+// done. That ends the wait as a deadline would. Who is refused while it waits asks once
+// more, and waits again if another listener, with no room either, has the port by then.
 func (f *fd) connect(td *machine.Thread, ctx context.Context, port int) error {
 	err := f.sock.Connect(td, port)
 	if err != syscall.EINPROGRESS {
@@ -148,7 +144,7 @@ func (f *fd) connect(td *machine.Thread, ctx context.Context, port int) error {
 	stop := context.AfterFunc(ctx, func() { f.setDeadline(time.Unix(0, 0), &f.wr) })
 	err = f.again(td, &f.wr, func() error {
 		switch err := f.sock.Connect(td, port); err {
-		case syscall.EALREADY:
+		case syscall.EALREADY, syscall.EINPROGRESS:
 			return syscall.EAGAIN
 		case syscall.EISCONN:
 			return nil

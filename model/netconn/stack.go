@@ -60,7 +60,7 @@ func (s *Stack) Close() error {
 }
 
 // cpu returns the CPU for the next connection.
-func (s *Stack) cpu() int { return int(s.turn.Add(1)-1) % len(s.cpus) }
+func (s *Stack) cpu() int { return int((s.turn.Add(1) - 1) % uint32(len(s.cpus))) }
 
 // enter returns a thread of the given CPU for the call under way.
 func (s *Stack) enter(cpu int) *machine.Thread {
