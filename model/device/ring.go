@@ -87,12 +87,3 @@ func (r *ring) room(n int) {
 	copy(buf[k:], r.buf[:r.head])
 	r.buf, r.head = buf, 0
 }
-
-// kept is an empty ring with the memory that the ring has grown to, for who uses it
-// next.
-func (r *ring) kept() ring {
-	if len(r.buf) <= len(r.small) {
-		return ring{}
-	}
-	return ring{buf: r.buf}
-}

@@ -150,7 +150,7 @@ const (
 )
 
 var sockets = machine.NewStock(func(s *Socket) {
-	*s = Socket{in: s.in.kept(), msgs: s.msgs[:0]}
+	*s = Socket{in: s.in.again(), msgs: s.msgs[:0]}
 })
 
 // newSocket makes a socket in a domain of its own, or in that of another.

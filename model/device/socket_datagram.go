@@ -77,7 +77,7 @@ func (s *Socket) sendPair(td *machine.Thread, b []byte) (int, error) {
 // socket that has no port is given one.
 //
 // Errors: as Write; EISCONN if it is connected and a port is named; EADDRNOTAVAIL if
-// the number is none of a port; EOPNOTSUPP unless it is a datagram socket of Inet.
+// the number is none of a port, or no port is free for the socket; EOPNOTSUPP unless it is a datagram socket of Inet.
 // (sendto)
 func (s *Socket) WriteTo(td *machine.Thread, b []byte, port int) (int, error) {
 	if s.kind != event.Datagram || s.family != Inet {

@@ -114,7 +114,7 @@ func (s *Socket) listen(port, backlog int) error {
 // accepted; of Inet EINPROGRESS: then it is connected, and ready to write, once there
 // is room, or has ECONNREFUSED pending if the other is closed before; EALREADY while
 // that is so; EISCONN; EOPNOTSUPP if the socket listens; EADDRNOTAVAIL if the number is
-// none of a port; EBADF once the socket is released. One that was refused may try
+// none of a port, or no port is free for the socket; EBADF once the socket is released. One that was refused may try
 // again.
 func (s *Socket) Connect(td *machine.Thread, port int) error {
 	n := s.net
@@ -135,7 +135,7 @@ func (n *Network) connect(td *machine.Thread, s *Socket, port int) error {
 		err = syscall.ECONNREFUSED
 	}
 	if err == nil && s.port == 0 {
-		err = n.bind(s, 0)
+		err = n.name(s)
 	}
 	if err == nil {
 		s.err = 0

@@ -130,6 +130,15 @@ func (n *Network) bind(s *Socket, port int) error {
 	return nil
 }
 
+// name gives a port to a socket that connects or sends and has none: EADDRNOTAVAIL if
+// all are taken, of which it knows nothing that it could use.
+func (n *Network) name(s *Socket) error {
+	if n.bind(s, 0) != nil {
+		return syscall.EADDRNOTAVAIL
+	}
+	return nil
+}
+
 // orphan returns what a call answers that needs a network, on a socket that has none:
 // EBADF if it is released, what the call says of one that is connected, else EINVAL.
 func (s *Socket) orphan(td *machine.Thread, isConnected error) error {
@@ -153,7 +162,7 @@ func (n *Network) route(td *machine.Thread, s *Socket, to int) (r *Socket, from 
 	if s.port == 0 {
 		s.enter(td)
 		if err = syscall.EBADF; !s.gone {
-			err = n.bind(s, 0)
+			err = n.name(s)
 		}
 		s.exit(td)
 	}
@@ -191,7 +200,7 @@ func (n *Network) leave(td *machine.Thread, s *Socket) {
 		c := w.peer
 		c.enter(td)
 		w.listener = nil
-		c.phase, c.peer = idle, nil
+		c.phase, c.peer, c.to = idle, nil, 0
 		c.reset(td, syscall.ECONNREFUSED)
 		td.Commit(event.Acted)
 		c.exit(td)

@@ -85,8 +85,8 @@ func (u *urgent) pass(n int) {
 // by a mark where it was. A second one takes the place of the first, taken or not.
 // Either all is sent or nothing.
 //
-// Errors: as Write; EAGAIN if there is no room for all but the last byte; EOPNOTSUPP
-// for datagrams and for Local.
+// Errors: as Write; EAGAIN if there is no room for all but the last byte, EMSGSIZE if
+// there never can be; EOPNOTSUPP for datagrams and for Local.
 func (s *Socket) SendOOB(td *machine.Thread, b []byte) (n int, err error) {
 	s.enter(td)
 	p := s.peer
@@ -96,6 +96,8 @@ func (s *Socket) SendOOB(td *machine.Thread, b []byte) (n int, err error) {
 		err = syscall.EOPNOTSUPP
 	case s.phase != connected || len(b) == 0 || p.gone || p.noRecv:
 		n, err = s.write(td, b)
+	case len(b)-1 > s.holds():
+		err = syscall.EMSGSIZE
 	case s.room() < len(b)-1:
 		s.starved = true
 		err = syscall.EAGAIN

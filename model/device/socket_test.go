@@ -226,6 +226,9 @@ func TestSocketOOBEvents(t *testing.T) {
 		if n, err := p.b.SendOOB(p.td, []byte{5, 6, 7, 8}); n != 0 || err != syscall.EAGAIN {
 			t.Fatal(n, err)
 		}
+		if n, err := p.b.SendOOB(p.td, make([]byte, 6)); n != 0 || err != syscall.EMSGSIZE {
+			t.Fatalf("to send what there never is room for: %d, %v, want EMSGSIZE", n, err)
+		}
 	})
 }
 
@@ -239,6 +242,7 @@ func TestListenerEvents(t *testing.T) {
 		p.change(on(event.Add|event.Clear, 0), nil)
 		p.expect()
 		a, b, c := p.socket(event.Stream), p.socket(event.Stream), p.socket(event.Stream)
+		d := p.socket(event.Stream)
 		cfd := p.open(c)
 		p.must(a.Connect(l.td, 80))
 		p.expect(on(event.Clear, 1))
@@ -254,7 +258,16 @@ func TestListenerEvents(t *testing.T) {
 		}
 		p.expect(on(event.Clear, 2), event.Kevent{Ident: cfd, Filter: event.Write, Data: device.SocketBuffer})
 		p.close(cfd)
+		if err := d.Connect(l.td, 80); err != syscall.EINPROGRESS {
+			t.Fatal(err)
+		}
 		p.close(p.lfd)
+		if err, _ := d.TakeError(l.td); err != syscall.ECONNREFUSED {
+			t.Errorf("of who waited for room %v is pending, want ECONNREFUSED", err)
+		}
+		if local, remote, err := d.Ports(l.td); local == 0 || remote != 0 || err != nil {
+			t.Errorf("who was refused has port %d and a peer at %d, %v, want a port and no peer", local, remote, err)
+		}
 		if _, err := a.Read(l.td, make([]byte, 1)); err != syscall.EAGAIN {
 			t.Errorf("a read from who has been accepted: %v", err)
 		}
@@ -427,9 +440,15 @@ func TestPortsRunOut(t *testing.T) {
 			}
 			all = append(all, s)
 		}
-		all[7].Release(l.td)
 		s, err := net.NewSocket(l.td, device.Inet, event.Datagram)
 		l.must(err)
+		if err := s.Connect(l.td, 49152); err != syscall.EADDRNOTAVAIL {
+			t.Errorf("connect: %v, want EADDRNOTAVAIL", err)
+		}
+		if n, err := s.WriteTo(l.td, nil, 49152); n != 0 || err != syscall.EADDRNOTAVAIL {
+			t.Errorf("send: %d, %v, want EADDRNOTAVAIL", n, err)
+		}
+		all[7].Release(l.td)
 		l.must(s.Bind(l.td, 0))
 		if local, _, _ := s.Ports(l.td); local != 49152+7 {
 			t.Errorf("port %d, want the one that is free, %d", local, 49152+7)

@@ -163,6 +163,9 @@ func (s *State) sendUrgent(n int32, w *Work, op *event.Op) {
 	case f.phase != connected || op.N == 0 || p == nil || p.noRecv:
 		s.sendStream(n, w, op)
 		return
+	case op.N-1 > socketBuffer:
+		w.fails(syscall.EMSGSIZE)
+		return
 	case s.room(n) < op.N-1:
 		f.starved = true
 		w.fails(syscall.EAGAIN)
@@ -233,7 +236,7 @@ func (s *State) sendTo(n int32, w *Work, op *event.Op) {
 		if f.port == 0 {
 			errno := syscall.EBADF
 			if !f.gone {
-				errno = s.bind(n, 0)
+				errno = s.name(n)
 			}
 			if errno != 0 {
 				w.fails(errno)

@@ -43,6 +43,14 @@ func (s *State) bind(n int32, port int64) syscall.Errno {
 	return 0
 }
 
+// name gives a port to a socket that connects or sends and has none.
+func (s *State) name(n int32) syscall.Errno {
+	if s.bind(n, 0) != 0 {
+		return syscall.EADDRNOTAVAIL
+	}
+	return 0
+}
+
 // listen: up to backlog connections wait to be accepted, one at least. To listen again
 // changes only how many. Those who get in by that are connected one after another.
 func (s *State) listen(n int32, w *Work, op *event.Op) {
@@ -131,7 +139,7 @@ func (s *State) connect(n int32, w *Work, op *event.Op) {
 			return
 		}
 		if f.port == 0 {
-			if errno := s.bind(n, 0); errno != 0 {
+			if errno := s.name(n); errno != 0 {
 				w.fails(errno)
 				return
 			}
