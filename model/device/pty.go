@@ -257,26 +257,35 @@ func (s *Tty) Write(td *machine.Thread, b []byte) (n int, err error) {
 // Errors: EIO if the master is released; EBADF once this open is. It may block, as long
 // as entering a domain does; so may all that follow.
 func (s *Tty) SetModes(td *machine.Thread, modes Modes) error {
-	return s.control(td, func() { s.t.setModes(td, modes) })
+	return s.control(td, func() error { s.t.setModes(td, modes); return nil })
 }
 
 // Flush throws away what has come in and was not read, or what has gone out and was
 // not read at the master, or both: what a says. Stopped output goes on when there is
-// none of it left. Errors are those of SetModes. (tcflush(3))
+// none of it left. (tcflush(3))
+//
+// Errors: EINVAL if a is no access; those of SetModes.
 func (s *Tty) Flush(td *machine.Thread, a Access) error {
-	return s.control(td, func() { s.t.flush(td, a) })
+	return s.control(td, func() error {
+		if a < ToRead || a > ToReadAndWrite {
+			return syscall.EINVAL
+		}
+		s.t.flush(td, a)
+		return nil
+	})
 }
 
 // Stop stops the output, or starts it again. Errors are those of SetModes. (tcflow(3),
 // TCOOFF and TCOON)
 func (s *Tty) Stop(td *machine.Thread, stop bool) error {
-	return s.control(td, func() {
+	return s.control(td, func() error {
 		s.t.stop(stop)
 		s.t.masterReaders.Post(td, 0)
+		return nil
 	})
 }
 
-func (s *Tty) control(td *machine.Thread, do func()) (err error) {
+func (s *Tty) control(td *machine.Thread, do func() error) (err error) {
 	t := s.t
 	t.enter(td)
 	switch {
@@ -285,7 +294,7 @@ func (s *Tty) control(td *machine.Thread, do func()) (err error) {
 	case t.over:
 		err = syscall.EIO
 	default:
-		do()
+		err = do()
 	}
 	td.Commit(event.Acted)
 	t.exit(td)

@@ -121,6 +121,10 @@ func TestPty(t *testing.T) {
 			p.write(p.m, "a;b\n")
 			p.read(p.s, "a;")
 			p.read(p.s, "b\n")
+			p.write(p.m, "c;")
+			p.modes(func(m *device.Modes) { m.EOL = 0 })
+			p.must(p.m.Audit(p.td)) // what was a line is one
+			p.read(p.s, "c;")
 		}},
 		{"EOF ends a line and is not read; with nothing before it that is the end", func(p *ptyLab) {
 			p.write(p.m, "ab"+eof+eof+"c\n")
@@ -247,6 +251,11 @@ func TestPty(t *testing.T) {
 			p.must(p.s.Flush(p.td, device.ToWrite))
 			p.empty(p.m)
 			p.write(p.s, "again")
+			for _, none := range []device.Access{0, device.ToReadAndWrite + 1} {
+				if err := p.s.Flush(p.td, none); err != syscall.EINVAL {
+					p.Errorf("flush of %d: %v, want EINVAL", none, err)
+				}
+			}
 			p.read(p.m, "again")
 		}},
 		{"the master is gone", func(p *ptyLab) {

@@ -42,7 +42,8 @@ func (e *Fifo) audit() error {
 //	T1  the master is released, and a side that has a descriptor is counted
 //	T2  what has come in is not more than fits and one end of a line; without a slave
 //	    or a master there is none, and without a master nothing has gone out
-//	T3  of lines each has an end, and behind them there is none; raw there are none
+//	T3  lines have an end, unless EOL was another, and behind them there is none; raw
+//	    there are none
 //	T4  what has gone out is not more than echoes may fill; nothing is half typed
 func (m *Pty) Audit(td *machine.Thread) error {
 	m.t.visit(td)
@@ -71,7 +72,7 @@ func (t *terminal) audit(gone *bool) error {
 		return fmt.Errorf("T2: %v has come in to a terminal, and %v gone out; master gone %v, %d slaves", &t.in, &t.out, t.over, t.slaves)
 	case t.out.n > ttyEcho || !t.out.whole() || t.typing || t.pending != 0:
 		return fmt.Errorf("T4: %v has gone out of a terminal, and %d bytes are pending", &t.out, t.pending)
-	case t.lines > t.in.n || t.lines < 0 || t.lines > 0 && (!t.modes.Canonical || !t.ended(t.in.look(t.lines-1))):
+	case t.lines > t.in.n || t.lines < 0 || t.lines > 0 && (!t.modes.Canonical || !t.other && !t.ended(t.in.look(t.lines-1))):
 		return fmt.Errorf("T3: %d bytes of %d in a terminal are lines, and have no end, or there are no lines", t.lines, t.in.n)
 	}
 	for i := t.lines; t.modes.Canonical && i < t.in.n; i++ {

@@ -66,6 +66,7 @@ type terminal struct {
 	packet  bool // the master is in packet mode (PF_PKT)
 	status  byte // that the master has not read in packet mode (pt_send)
 	lines   int
+	other   bool // EOL has been another since some of the lines have come
 	pending int  // bytes at the front of in that come in again, see setModes
 	typing  bool // they do (TS_TYPEN)
 	in, out ring
@@ -235,6 +236,7 @@ func (t *terminal) setModes(td *machine.Thread, m Modes) {
 	if m.Canonical != was.Canonical {
 		t.lines = 0
 	}
+	t.other = t.lines > 0 && (t.other || m.EOL != was.EOL)
 	if m.Canonical && !was.Canonical {
 		t.typing = true
 		for t.pending = t.in.n; t.pending > 0; {
