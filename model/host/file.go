@@ -209,9 +209,10 @@ func (f *File) Close(td *machine.Thread) error {
 // descriptor. (kqueue.File)
 func (f *File) Release(td *machine.Thread) { f.Close(td) }
 
-// abandon ends a file whose number means another one by now.
+// abandon ends a file whose number means another one by now. The knote of a process
+// stays, and is told of nothing any more.
 func (f *File) abandon(td *machine.Thread) {
-	if f.closed.CompareAndSwap(false, true) {
+	if f.closed.CompareAndSwap(false, true) && f.kind != process {
 		f.desc.Close(td)
 	}
 }

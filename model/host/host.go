@@ -159,7 +159,9 @@ func (h *Host) enter(f *File) error {
 		return unix.EBADF
 	}
 	files := *h.files.Load()
-	h.lives++
+	if h.lives++; h.lives <= 0 {
+		h.lives = 1 // what is below is the host's own; of the old ones no interrupt is under way
+	}
 	f.life = h.lives
 	switch err := f.set.control(unix.EPOLL_CTL_ADD, f.fd, f.interest, f.life); err {
 	case 0:

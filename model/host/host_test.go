@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/signal"
@@ -92,6 +93,26 @@ func TestClose(t *testing.T) {
 		l.want()
 		l.write(w2, 2)
 		l.want(ev(r2, read, 2, 0))
+	})
+}
+
+// Lives that have been counted to their end begin anew, and not with what stands for
+// the host's own descriptors.
+func TestLivesBeginAnew(t *testing.T) {
+	each(t, func(l *lab) {
+		for _, last := range []int32{math.MaxInt32, -1} {
+			l.h.Age(last)
+			r, w := l.pipe()
+			for _, fd := range []int{r, w} {
+				if life := l.h.File(fd).Life(); life < 1 || life > 2 {
+					l.Errorf("the life of descriptor %d after the last is %d", fd, life)
+				}
+			}
+			l.add(r, read, 0)
+			l.write(w, 3)
+			l.want(ev(r, read, 3, 0))
+			l.ok(l.h.File(r).Close(l.td))
+		}
 	})
 }
 

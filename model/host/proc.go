@@ -110,6 +110,9 @@ func (p *ending) look(hint int64) bool {
 		return true
 	}
 	if hint == 0 {
+		if p.f.closed.Load() { // abandoned: the number means another file
+			return false
+		}
 		p.f.poll(unix.POLLIN)
 		hint = int64(p.f.held)
 	}

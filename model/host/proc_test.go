@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -163,35 +164,62 @@ func TestProcErrors(t *testing.T) {
 	})
 }
 
+// ours lists the descriptors that have come since before.
+func ours(t *testing.T, before []string) (fds []int) {
+	for _, fd := range openFDs(t) {
+		if !slices.Contains(before, fd) {
+			n, err := strconv.Atoi(strings.Fields(fd)[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			fds = append(fds, n)
+		}
+	}
+	return fds
+}
+
+// A program that closes the descriptor that the host has of a process, which is a
+// fault of its own, is not told of the end any more, and nothing else is harmed.
+func TestProcClosedBehindTheBack(t *testing.T) {
+	each(t, func(l *lab) {
+		before := openFDs(l.T)
+		l.change(exit(os.Getpid(), event.NoteExit, event.Add, 0))
+		fd := ours(l.T, before)[0]
+		l.ok(unix.Close(fd))
+		again, err := unix.Eventfd(1, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+		l.ok(err)
+		if again != fd {
+			l.Fatalf("Linux gave descriptor %d, want %d again", again, fd)
+		}
+		l.open(fd)
+		l.add(fd, read, 0)
+		l.want(ev(fd, read, 8, 0))
+		l.change(exit(os.Getpid(), event.NoteExit, event.Add, 0)) // looks once more
+		l.want(ev(fd, read, 8, 0))
+		l.change(exit(os.Getpid(), event.NoteExit, event.Delete, 0))
+		l.want(ev(fd, read, 8, 0))
+	})
+}
+
 // The host's own descriptors are nobody else's: no change can name them.
 func TestProcDescriptorIsHidden(t *testing.T) {
 	each(t, func(l *lab) {
 		before := openFDs(l.T)
 		l.change(exit(os.Getpid(), event.NoteExit, event.Add, 0))
-		hidden := 0
-		for _, fd := range openFDs(l.T) {
-			n, _ := strconv.Atoi(strings.Fields(fd)[0])
-			for _, old := range before {
-				if old == fd {
-					n = -1
-				}
-			}
-			if n < 0 {
-				continue
-			}
-			hidden++
+		hidden := ours(l.T, before)
+		for _, n := range hidden {
 			if l.h.File(n) != nil {
-				l.Errorf("descriptor %s has a file", fd)
+				l.Errorf("descriptor %d has a file", n)
 			}
 			if _, err := l.q.Kevent(l.td, []event.Kevent{ev(n, read, 0, event.Add)}, nil, 0); err != unix.EBADF {
-				l.Errorf("EV_ADD of descriptor %s: %v, want EBADF", fd, err)
+				l.Errorf("EV_ADD of descriptor %d: %v, want EBADF", n, err)
 			}
 			if flags, err := unix.FcntlInt(uintptr(n), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC == 0 {
-				l.Errorf("descriptor %s is handed on to programs: %#x, %v", fd, flags, err)
+				l.Errorf("descriptor %d is handed on to programs: %#x, %v", n, flags, err)
 			}
 		}
-		if hidden != 1 {
-			l.Errorf("%d descriptors for one process", hidden)
+		if len(hidden) != 1 {
+			l.Errorf("%d descriptors for one process", len(hidden))
 		}
 	})
 }
