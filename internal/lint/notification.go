@@ -301,7 +301,7 @@ func (w *watch) channels(decl ast.Decl) {
 		case *ast.SendStmt:
 			what = "a send on a channel"
 		case *ast.CallExpr:
-			id, ok := n.Fun.(*ast.Ident)
+			id, ok := ast.Unparen(n.Fun).(*ast.Ident)
 			if !ok {
 				break
 			}
@@ -350,8 +350,9 @@ func (w *watch) askers() {
 			}
 		}
 		if !isInterface && (types.Implements(n, file) || types.Implements(types.NewPointer(n), file)) {
-			for m := range n.Methods() {
-				w.asks(m, "file "+name)
+			// With those of what it embeds.
+			for m := range types.NewMethodSet(types.NewPointer(n)).Methods() {
+				w.asks(m.Obj().(*types.Func), "file "+name)
 			}
 		}
 	}
