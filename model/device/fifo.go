@@ -253,19 +253,13 @@ func (e *Fifo) Release(td *machine.Thread) {
 func (e *Fifo) hungUp(kn *kqueue.Knote, to Access) bool {
 	f := e.f
 	kn.Cond = 0
-	empty := true
 	switch {
 	case to == ToRead && f.sum(ToWrite) == 0 && e.seen != f.left:
-		empty = f.bytes.n == 0
+		return ended(kn, true, f.bytes.n == 0)
 	case to == ToWrite && f.sum(ToRead) == 0:
-	default:
-		return false
+		return ended(kn, true, true)
 	}
-	kn.Cond = event.EOF | event.HUP
-	if empty {
-		kn.Cond |= event.NoData
-	}
-	return true
+	return false
 }
 
 // fifoBytes is Read.
@@ -306,27 +300,10 @@ var fifoRoom = &kqueue.Filter{
 	},
 }
 
-// fifoHungUp is Except.
-var fifoHungUp = &kqueue.Filter{
-	Name: "fifo except",
-	Attach: func(td *machine.Thread, kn *kqueue.Knote) error {
-		kn.Hook = kn.File()
-		return except(kn, kn.Want)
-	},
-	Touch: func(td *machine.Thread, kn *kqueue.Knote, kev *event.Kevent) error {
-		return except(kn, kev.Fflags)
-	},
-	Event: func(td *machine.Thread, kn *kqueue.Knote, hint int64) bool {
-		e := kn.Hook.(*Fifo)
-		switch e.mode {
-		case ToRead:
-			return e.hungUp(kn, ToRead)
-		case ToWrite:
-			return e.hungUp(kn, ToWrite)
-		}
-		return false
-	},
-}
+// fifoHungUp is Except. An open that reads and writes is never hung up.
+var fifoHungUp = exceptional("fifo except", func(e *Fifo, kn *kqueue.Knote) bool {
+	return e.mode != ToReadAndWrite && e.hungUp(kn, e.mode)
+})
 
 // PollClass is that of a pipe's end, unless the open is both ends.
 func (e *Fifo) PollClass() event.PollClass {

@@ -245,7 +245,7 @@ var bytesFilter = &kqueue.Filter{
 		p := kn.Hook.(*pipe)
 		kn.Data = int64(p.n)
 		if p.w.gone {
-			return p.ended(kn, p.n == 0)
+			return ended(kn, true, p.n == 0)
 		}
 		return kn.Data >= kn.WantData
 	},
@@ -267,7 +267,7 @@ var roomFilter = &kqueue.Filter{
 		p := kn.Hook.(*pipe)
 		if p.r.gone {
 			kn.Data = 0
-			return p.ended(kn, true)
+			return ended(kn, true, true)
 		}
 		kn.Data = int64(PipeSize - p.n)
 		return kn.Data >= kn.WantData && hint <= kn.WantData
@@ -275,32 +275,12 @@ var roomFilter = &kqueue.Filter{
 }
 
 // brokenFilter is Except on either end.
-var brokenFilter = &kqueue.Filter{
-	Name: "pipe except",
-	Attach: func(td *machine.Thread, kn *kqueue.Knote) error {
-		kn.Hook = kn.File()
-		return except(kn, kn.Want)
-	},
-	Touch: func(td *machine.Thread, kn *kqueue.Knote, kev *event.Kevent) error {
-		return except(kn, kev.Fflags)
-	},
-	Event: func(td *machine.Thread, kn *kqueue.Knote, hint int64) bool {
-		e := kn.Hook.(*PipeEnd)
-		if e.writes {
-			return e.p.r.gone && e.p.ended(kn, true)
-		}
-		return e.p.w.gone && e.p.ended(kn, e.p.n == 0)
-	},
-}
-
-// ended reports to a knote that the other end is gone.
-func (p *pipe) ended(kn *kqueue.Knote, empty bool) bool {
-	kn.Cond = event.EOF | event.HUP
-	if empty {
-		kn.Cond |= event.NoData
+var brokenFilter = exceptional("pipe except", func(e *PipeEnd, kn *kqueue.Knote) bool {
+	if e.writes {
+		return e.p.r.gone && ended(kn, true, true)
 	}
-	return true
-}
+	return e.p.w.gone && ended(kn, true, e.p.n == 0)
+})
 
 // PollClass says that a pipe's two ends are told of differently by poll(2).
 func (e *PipeEnd) PollClass() event.PollClass {

@@ -6,15 +6,6 @@ import (
 	"github.com/kqlab/kqlab/model/machine"
 )
 
-// gone tells a knote that the other side is.
-func (t *terminal) gone(kn *kqueue.Knote, empty bool) bool {
-	kn.Cond = event.EOF | event.HUP
-	if empty {
-		kn.Cond |= event.NoData
-	}
-	return true
-}
-
 // terminalOf finds what the file of a knote is a side of.
 func terminalOf(kn *kqueue.Knote) *terminal {
 	switch f := kn.File().(type) {
@@ -56,14 +47,14 @@ var (
 			return true
 		}
 		if t.slaves == 0 {
-			return t.gone(kn, t.out.n == 0)
+			return ended(kn, true, t.out.n == 0)
 		}
 		return kn.Data >= kn.WantData
 	})
 	ptyWrite = marked("pty write", 1, TtyInput, func(t *terminal, kn *kqueue.Knote) bool {
 		kn.Data = 0
 		if t.slaves == 0 {
-			return t.gone(kn, true)
+			return ended(kn, true, true)
 		}
 		kn.Data = int64(t.room())
 		return kn.Data >= kn.WantData
@@ -71,47 +62,30 @@ var (
 	ttyRead = marked("tty read", 1, TtyInput, func(t *terminal, kn *kqueue.Knote) bool {
 		kn.Data = int64(t.readable())
 		if t.over {
-			return t.gone(kn, true)
+			return ended(kn, true, true)
 		}
 		return kn.Data >= kn.WantData
 	})
 	ttyWrite = marked("tty write", TtyLowat, TtyOutput, func(t *terminal, kn *kqueue.Knote) bool {
 		kn.Data = 0
 		if t.over {
-			return t.gone(kn, true)
+			return ended(kn, true, true)
 		}
 		kn.Data = int64(max(TtyOutput-t.out.n, 0))
 		return kn.Data >= kn.WantData
 	})
 )
 
-// excepts is a filter Except of a terminal.
-func excepts(name string, condition func(t *terminal, kn *kqueue.Knote) bool) *kqueue.Filter {
-	return &kqueue.Filter{
-		Name: name,
-		Attach: func(td *machine.Thread, kn *kqueue.Knote) error {
-			kn.Hook = terminalOf(kn)
-			return except(kn, kn.Want)
-		},
-		Touch: func(td *machine.Thread, kn *kqueue.Knote, kev *event.Kevent) error {
-			return except(kn, kev.Fflags)
-		},
-		Event: func(td *machine.Thread, kn *kqueue.Knote, hint int64) bool {
-			kn.Cond, kn.Fflags = 0, 0
-			return condition(kn.Hook.(*terminal), kn)
-		},
-	}
-}
-
 // The filters Except of the two sides.
 var (
-	ptyExcept = excepts("pty except", func(t *terminal, kn *kqueue.Knote) bool {
-		hit := t.slaves == 0 && t.gone(kn, t.out.n == 0)
+	ptyExcept = exceptional("pty except", func(m *Pty, kn *kqueue.Knote) bool {
+		t := m.t
+		hit := t.slaves == 0 && ended(kn, true, t.out.n == 0)
 		if t.status != 0 && kn.Want&event.NoteOOB != 0 {
 			kn.Fflags = event.NoteOOB
 			hit = true
 		}
 		return hit
 	})
-	ttyExcept = excepts("tty except", func(t *terminal, kn *kqueue.Knote) bool { return t.over && t.gone(kn, true) })
+	ttyExcept = exceptional("tty except", func(s *Tty, kn *kqueue.Knote) bool { return s.t.over && ended(kn, true, true) })
 )

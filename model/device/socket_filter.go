@@ -64,7 +64,7 @@ var receiveFilter = &kqueue.Filter{
 		}
 		kn.Data = int64(s.in.n)
 		if s.noRecv {
-			return s.ended(kn, s.noSend, s.in.n == 0 && len(s.msgs) == 0)
+			return ended(kn, s.noSend, s.in.n == 0 && len(s.msgs) == 0)
 		}
 		if s.err != 0 {
 			return true
@@ -93,7 +93,7 @@ var sendFilter = &kqueue.Filter{
 		kn.Data = int64(s.room())
 		switch {
 		case s.noSend:
-			return s.ended(kn, s.noRecv, true)
+			return ended(kn, s.noRecv, true)
 		case s.err != 0:
 			return true
 		case s.kind == event.Stream && s.phase != connected:
@@ -106,36 +106,13 @@ var sendFilter = &kqueue.Filter{
 }
 
 // exceptFilter is Except.
-var exceptFilter = &kqueue.Filter{
-	Name: "socket except",
-	Attach: func(td *machine.Thread, kn *kqueue.Knote) error {
-		kn.Hook = kn.File()
-		return except(kn, kn.Want)
-	},
-	Touch: func(td *machine.Thread, kn *kqueue.Knote, kev *event.Kevent) error {
-		return except(kn, kev.Fflags)
-	},
-	Event: func(td *machine.Thread, kn *kqueue.Knote, hint int64) bool {
-		s := kn.Hook.(*Socket)
-		kn.Cond, kn.Fflags, kn.Data = 0, 0, int64(s.err)
-		if s.urgent.pending() {
-			kn.Fflags = kn.Want & event.NoteOOB
-		}
-		if s.noRecv && s.noSend {
-			return s.ended(kn, true, false)
-		}
-		return s.err != 0 || kn.Fflags != 0
-	},
-}
-
-// ended reports to a knote that its direction is over, and perhaps the other.
-func (s *Socket) ended(kn *kqueue.Knote, both, empty bool) bool {
-	kn.Cond = event.EOF
-	if both {
-		kn.Cond |= event.HUP
+var exceptFilter = exceptional("socket except", func(s *Socket, kn *kqueue.Knote) bool {
+	kn.Data = int64(s.err)
+	if s.urgent.pending() {
+		kn.Fflags = kn.Want & event.NoteOOB
 	}
-	if empty {
-		kn.Cond |= event.NoData
+	if s.noRecv && s.noSend {
+		return ended(kn, true, false)
 	}
-	return true
-}
+	return s.err != 0 || kn.Fflags != 0
+})
