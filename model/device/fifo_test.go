@@ -286,13 +286,13 @@ func TestFifoAllocations(t *testing.T) {
 		events := make([]event.Kevent, 4)
 		n := testing.AllocsPerRun(1000, func() {
 			if _, err := w.Write(l.td, b); err != nil {
-				t.Fatal(err)
+				l.Fatal(err)
 			}
 			if n, err := l.q.Kevent(l.td, nil, events, 0); n == 0 || err != nil {
-				t.Fatal(n, err)
+				l.Fatal(n, err)
 			}
 			if _, err := r.Read(l.td, b); err != nil {
-				t.Fatal(err)
+				l.Fatal(err)
 			}
 		})
 		if n != 0 {

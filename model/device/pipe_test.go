@@ -357,13 +357,13 @@ func TestPipeAllocations(t *testing.T) {
 		events := make([]event.Kevent, 4)
 		n := testing.AllocsPerRun(1000, func() {
 			if _, err := p.w.Write(l.td, b); err != nil {
-				t.Fatal(err)
+				l.Fatal(err)
 			}
 			if _, err := l.q.Kevent(l.td, nil, events, 0); err != nil {
-				t.Fatal(err)
+				l.Fatal(err)
 			}
 			if _, err := p.r.Read(l.td, b); err != nil {
-				t.Fatal(err)
+				l.Fatal(err)
 			}
 		})
 		if n != 0 {

@@ -347,7 +347,7 @@ func TestProbeIsSeenOnce(t *testing.T) {
 			case at(fd, event.Clear, 1):
 				l.expect(at(fd, event.Clear, 5))
 			default:
-				t.Fatalf("the harvest has %v", e[0])
+				l.Fatalf("the harvest has %v", e[0])
 			}
 		}
 		if early == 0 {

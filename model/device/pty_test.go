@@ -543,19 +543,19 @@ func TestPtyAllocations(t *testing.T) {
 		events := make([]event.Kevent, 4)
 		n := testing.AllocsPerRun(1000, func() {
 			if n, err := p.m.Write(l.td, line); n != len(line) || err != nil {
-				t.Fatal(n, err)
+				l.Fatal(n, err)
 			}
 			if n, err := l.q.Kevent(l.td, nil, events, 0); n != 2 || err != nil {
-				t.Fatal(n, err)
+				l.Fatal(n, err)
 			}
 			if n, err := p.s.Read(l.td, b); n != 3 || err != nil {
-				t.Fatal(n, err)
+				l.Fatal(n, err)
 			}
 			if n, err := p.m.Read(l.td, b); n != 7 || err != nil {
-				t.Fatal(n, err)
+				l.Fatal(n, err)
 			}
 			if err := p.s.SetModes(l.td, device.TtyModes()); err != nil {
-				t.Fatal(err)
+				l.Fatal(err)
 			}
 		})
 		if n != 0 {

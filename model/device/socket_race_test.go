@@ -481,7 +481,7 @@ func TestSocketAllocations(t *testing.T) {
 				func() (int, error) { return pair.a.Read(l.td, b) },
 			} {
 				if n, err := do(); n == 0 || err != nil {
-					t.Fatal(n, err)
+					l.Fatal(n, err)
 				}
 			}
 		})

@@ -207,27 +207,27 @@ func TestSocketOOBEvents(t *testing.T) {
 		p.change(p.on(event.Read, event.Add, 0, 0), nil)
 		n, err := p.b.SendOOB(p.td, []byte{1, 2, 3})
 		if n != 3 || err != nil {
-			t.Fatal(n, err)
+			l.Fatal(n, err)
 		}
 		p.expect(p.on(event.Read, 0, 0, 2), p.on(event.Except, event.Clear, event.NoteOOB, 0))
 		p.expect(p.on(event.Read, 0, 0, 2))
 		if n, err := p.b.SendOOB(p.td, []byte{4}); n != 1 || err != nil {
-			t.Fatal(n, err)
+			l.Fatal(n, err)
 		}
 		p.expect(p.on(event.Read, 0, 0, 2), p.on(event.Except, event.Clear, event.NoteOOB, 0))
 		b := make([]byte, 9)
 		if n, err := p.a.RecvOOB(p.td, b); n != 1 || err != nil || b[0] != 4 {
-			t.Fatalf("out-of-band data: %d, %v, %d, want the second byte sent so, 4", n, err, b[0])
+			l.Fatalf("out-of-band data: %d, %v, %d, want the second byte sent so, 4", n, err, b[0])
 		}
 		// Who does not ask for it is not told.
 		p.change(p.on(event.Except, event.Add, 0, 0), nil)
 		p.expect(p.on(event.Read, 0, 0, 2))
 		p.set(p.b, device.SndBuf, 4)
 		if n, err := p.b.SendOOB(p.td, []byte{5, 6, 7, 8}); n != 0 || err != syscall.EAGAIN {
-			t.Fatal(n, err)
+			l.Fatal(n, err)
 		}
 		if n, err := p.b.SendOOB(p.td, make([]byte, 6)); n != 0 || err != syscall.EMSGSIZE {
-			t.Fatalf("to send what there never is room for: %d, %v, want EMSGSIZE", n, err)
+			l.Fatalf("to send what there never is room for: %d, %v, want EMSGSIZE", n, err)
 		}
 	})
 }
@@ -249,17 +249,17 @@ func TestListenerEvents(t *testing.T) {
 		p.must(b.Connect(l.td, 80))
 		p.expect(on(event.Clear, 2))
 		if err := c.Connect(l.td, 80); err != syscall.EINPROGRESS {
-			t.Fatal(err)
+			l.Fatal(err)
 		}
 		p.change(event.Kevent{Ident: cfd, Filter: event.Write, Flags: event.Add}, nil)
 		p.expect()
 		if _, err := p.l.Accept(l.td); err != nil {
-			t.Fatal(err)
+			l.Fatal(err)
 		}
 		p.expect(on(event.Clear, 2), event.Kevent{Ident: cfd, Filter: event.Write, Data: device.SocketBuffer})
 		p.close(cfd)
 		if err := d.Connect(l.td, 80); err != syscall.EINPROGRESS {
-			t.Fatal(err)
+			l.Fatal(err)
 		}
 		p.close(p.lfd)
 		if err, _ := d.TakeError(l.td); err != syscall.ECONNREFUSED {
@@ -434,7 +434,7 @@ func TestPortsRunOut(t *testing.T) {
 			l.must(err)
 			if err := s.Bind(l.td, 0); err != nil {
 				if err != syscall.EADDRINUSE || len(all) != 65536-49152 {
-					t.Fatalf("port %d: %v", len(all), err)
+					l.Fatalf("port %d: %v", len(all), err)
 				}
 				break
 			}

@@ -141,7 +141,7 @@ func TestTimerCountsNoMoreThanPeriods(t *testing.T) {
 		for range 10 {
 			sum += l.await(l.td).Data
 			if most := (int64(l.td.Now()) - from) / period; sum > most {
-				t.Fatalf("%d expirations in %d periods", sum, most)
+				l.Fatalf("%d expirations in %d periods", sum, most)
 			}
 		}
 	})

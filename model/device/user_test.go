@@ -130,7 +130,7 @@ func TestUserIsPerQueue(t *testing.T) {
 		defer other.Close(l.td)
 		l.change(user(event.Add, 0, 0), nil)
 		if _, err := other.Kevent(l.td, []event.Kevent{user(event.Add, trigger, 0)}, nil, 0); err != nil {
-			t.Fatal(err)
+			l.Fatal(err)
 		}
 		l.expect()
 	})

@@ -72,6 +72,9 @@ const (
 
 func (h *Host) newFile(td *machine.Thread, fd int) (*File, error) {
 	access, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+	if fd != int(uint32(fd)) { // Linux looks at 32 bits only
+		err = unix.EBADF
+	}
 	if err != nil {
 		return nil, fmt.Errorf("host: descriptor %d is not open: %w", fd, err)
 	}

@@ -34,6 +34,7 @@ func TestOpenErrors(t *testing.T) {
 		}
 		refuse(-1, unix.EBADF, "descriptor -1")
 		refuse(1<<30, unix.EBADF, "not open")
+		refuse(1<<32, unix.EBADF, "not open") // and not descriptor 0
 		fd, err := unix.Open(l.TempDir(), unix.O_PATH|unix.O_CLOEXEC, 0)
 		l.ok(err)
 		refuse(fd, unix.EBADF, "O_PATH")
