@@ -1,12 +1,14 @@
 package netconn_test
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"io"
 	"net"
 	"os"
 	"runtime"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -452,5 +454,77 @@ func TestAllocations(t *testing.T) {
 		a.Close()
 		<-end
 		b.Close()
+	})
+}
+
+// Whoever dials, accepts, reads, sets deadlines and closes, and closes what others are
+// about, comes to an end, with an error that says so; and nothing is left.
+func TestRacyListener(t *testing.T) {
+	each(t, func(t *testing.T, s *netconn.Stack) {
+		rounds := 100
+		if testing.Short() {
+			rounds = 20
+		}
+		expected := func(what string, err error) {
+			for _, want := range []error{net.ErrClosed, os.ErrDeadlineExceeded, io.EOF, context.DeadlineExceeded,
+				syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.EPIPE} {
+				if errors.Is(err, want) {
+					return
+				}
+			}
+			if err != nil {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		for range rounds {
+			l, err := s.Listen(80)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var wg sync.WaitGroup
+			for i := range 3 {
+				wg.Go(func() { // serves until the listener is closed
+					for {
+						c, err := l.Accept()
+						expected("accept", err)
+						if errors.Is(err, net.ErrClosed) {
+							return
+						}
+						if err != nil {
+							continue
+						}
+						wg.Go(func() { c.SetDeadline(time.Now().Add(time.Millisecond)) })
+						wg.Go(func() { c.Close() })
+						_, err = c.Read(make([]byte, 1))
+						expected("read", err)
+						_, err = c.Write(make([]byte, 1))
+						expected("write", err)
+						c.Close()
+					}
+				})
+				wg.Go(func() {
+					for range 10 {
+						ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i+1)*100*time.Microsecond)
+						c, err := s.DialContext(ctx, "tcp", "kqlab:80")
+						cancel()
+						expected("dial", err)
+						if err != nil {
+							continue
+						}
+						_, err = c.Write(make([]byte, 100))
+						expected("write", err)
+						wg.Go(func() { c.Close() })
+						_, err = c.Read(make([]byte, 1))
+						expected("read", err)
+						l.SetDeadline(time.Now().Add(time.Duration(i) * time.Microsecond))
+						l.SetDeadline(time.Time{})
+					}
+					if i == 2 { // while the others dial yet
+						expected("close", l.Close())
+					}
+				})
+			}
+			wg.Wait()
+		}
 	})
 }
