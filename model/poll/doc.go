@@ -19,7 +19,9 @@
 //
 // So three things may have changed since the last call, and are told apart:
 //
-//   - The array or the sets: by comparison.
+//   - The array or the sets: by comparison. A number that an array before the last
+//     one had, and asked for the same, is as it was then: so arrays in turn are
+//     compared and harvested, and nothing is looked up or registered.
 //   - What a number stands for: [proc.Age] says whether any number has ended its
 //     life. If so, all are looked up again; a knote is tied to a life of a number,
 //     and went with it.

@@ -58,7 +58,7 @@ func (p *Poller) poll(td *machine.Thread, fds []event.PollFD, until time.Duratio
 	defer p.end()
 	p.turn(polls)
 	age := p.proc.Age(td)
-	p.compare(fds)
+	p.compare(fds, age)
 	p.aged(age)
 	if err := p.settle(td, age); err != nil {
 		return 0, err
@@ -112,7 +112,7 @@ func (p *Poller) turn(k kind) {
 
 // compare takes over what fds asks for, and sets every Revents to 0. What has not
 // changed costs no more than that.
-func (p *Poller) compare(fds []event.PollFD) {
+func (p *Poller) compare(fds []event.PollFD, age proc.Age) {
 	for i := len(fds); i < len(p.kept); i++ {
 		p.unlink(int32(i))
 	}
@@ -126,7 +126,7 @@ func (p *Poller) compare(fds []event.PollFD) {
 		if k := &kept[i]; k.fd != f.FD {
 			p.unlink(int32(i))
 			*k = entry{f.FD, f.Events}
-			p.link(int32(i))
+			p.link(int32(i), age)
 		} else if k.asks != f.Events {
 			k.asks = f.Events
 			if k.fd >= 0 {
@@ -139,12 +139,13 @@ func (p *Poller) compare(fds []event.PollFD) {
 		f.Revents = 0
 		p.kept = append(p.kept, entry{f.FD, f.Events})
 		p.links = append(p.links, link{})
-		p.link(int32(i))
+		p.link(int32(i), age)
 	}
 }
 
-// link chains entry i to those of its number.
-func (p *Poller) link(i int32) {
+// link chains entry i to those of its number. A number that was in an earlier array
+// and asked for the same is as it was then, unless some life has ended since.
+func (p *Poller) link(i int32, age proc.Age) {
 	fd := p.kept[i].fd
 	if fd < 0 {
 		return
@@ -155,27 +156,33 @@ func (p *Poller) link(i int32) {
 	if w.first != 0 {
 		p.links[w.first-1].prev = i + 1
 	}
-	w.first = i + 1
-	p.touch(slot)
+	again := w.first == 0 && w.settled && w.age == age.Ended && w.asks == p.kept[i].asks
+	w.first, w.stale = i+1, 0
+	if !again {
+		p.touch(slot)
+	}
 }
 
-// unlink takes entry i out of the chain of its number.
+// unlink takes entry i out of the chain of its number. The last one leaves everything
+// as it is, for another array that has the number, and what fires meanwhile is dropped.
 func (p *Poller) unlink(i int32) {
 	fd := p.kept[i].fd
 	if fd < 0 {
 		return
 	}
 	slot := p.slot(fd)
-	l := p.links[i]
+	w, l := &p.watch[slot], p.links[i]
 	if l.next != 0 {
 		p.links[l.next-1].prev = l.prev
 	}
 	if l.prev != 0 {
 		p.links[l.prev-1].next = l.next
 	} else {
-		p.watch[slot].first = l.next
+		w.first = l.next
 	}
-	p.touch(slot)
+	if w.first != 0 || !w.settled {
+		p.touch(slot)
+	}
 }
 
 func (p *Poller) unlinkAll() {

@@ -76,6 +76,11 @@ type watch struct {
 	exact bool  // it needs a joint, though one knote would do
 
 	touched, listed bool // in Poller.touched, .fixed
+
+	// While no life has ended since the table was of this age, desc and need are what
+	// the number and asks call for, linked or not, if it is settled.
+	settled bool
+	age     uint64 // proc.Age.Ended
 }
 
 // notes is a set of filters.
@@ -252,7 +257,7 @@ func (p *Poller) take(e *event.Kevent) int {
 	slot := int32(e.Ident) + 1
 	w := &p.watch[slot]
 	n := noteOf(e.Filter)
-	if w.need&n != 0 {
+	if w.linked() && w.need&n != 0 {
 		var holds event.PollEvents
 		if w.joint != nil {
 			holds = answered(e)

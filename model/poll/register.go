@@ -33,6 +33,7 @@ func (p *Poller) settle(td *machine.Thread, age proc.Age) error {
 		w.touched = false
 		if !w.linked() {
 			w.asks, w.told, w.need, w.fixed = 0, 0, 0, 0 // what it has is left over, and dropped when it fires
+			w.settled = false
 			continue
 		}
 		p.live(td, slot, lives[i])
@@ -52,6 +53,7 @@ func (p *Poller) settle(td *machine.Thread, age proc.Age) error {
 			w.touched = true // the next call tries again
 			left = append(left, slot)
 		}
+		w.age, w.settled = age.Ended, err == nil && w.fixed == 0
 		if w.fixed != 0 && !w.listed {
 			w.listed = true
 			p.fixed = append(p.fixed, slot)
@@ -219,6 +221,7 @@ func (p *Poller) forget(td *machine.Thread, slot int32, ns notes) {
 		p.kev = event.Kevent{Ident: uint64(slot - 1), Filter: n.filter(), Flags: event.Delete}
 		p.q.Register(td, &p.kev)
 		w.have &^= n
+		w.settled = false
 		p.notes--
 	}
 }
@@ -235,12 +238,12 @@ func (p *Poller) drop(td *machine.Thread, atOnce bool) error {
 	for _, s := range p.spent {
 		w := &p.watch[s.slot]
 		switch {
-		case w.need&s.note == 0:
+		case !w.linked() || w.need&s.note == 0:
 			if w.stale++; w.stale <= patience && !atOnce {
 				continue
 			}
 			w.stale = 0
-			if w.need == 0 {
+			if !w.linked() || w.need == 0 {
 				p.forget(td, s.slot, w.have)
 				w.joint = nil
 			} else {
