@@ -212,14 +212,19 @@ func (ep *Epoll) wait(td *machine.Thread, events []EpollEvent, timeout time.Dura
 	kevs := kqueue.Events(td, len(events))
 	n, err := ep.q.Kevent(td, nil, kevs, timeout)
 	kevs, events = kevs[:n], events[:n]
-	for i := range kevs {
-		kev := &kevs[i]
-		// Most have nothing to say but yes.
-		bits := event.PollEvents(kev.Fflags >> plainShift & plainBits)
-		if kev.Fflags&(reported|errnos) != reported || kev.Flags&ends != 0 {
-			bits = answered(kev)
+	for i := 0; i < n; i++ {
+		// Most have nothing to say but yes. They have a loop of their own: one that
+		// calls, if seldom, keeps its variables in memory.
+		for ; i < n; i++ {
+			kev := &kevs[i]
+			if kev.Fflags&(reported|errnos) != reported || kev.Flags&ends != 0 {
+				break
+			}
+			events[i] = EpollEvent{event.PollEvents(kev.Fflags >> plainShift & plainBits), kev.Udata}
 		}
-		events[i].Events, events[i].Data = bits, kev.Udata
+		if i < n {
+			events[i] = EpollEvent{answered(&kevs[i]), kevs[i].Udata}
+		}
 	}
 	return n, err
 }
