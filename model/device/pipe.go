@@ -26,11 +26,12 @@ type pipe struct {
 	readers kqueue.Source
 	writers kqueue.Source
 
-	n       int    // bytes in buf
-	head    int    // where they begin; they wrap round
+	n       int     // bytes in buf
+	w       PipeEnd // beside n: Read looks at no more than the two, which is one line
+	r       PipeEnd
+	head    int    // where the bytes begin; they wrap round
 	buf     []byte // a power of two long
 	starved bool   // a write has been refused or cut short since the last read
-	r, w    PipeEnd
 	small   [64]byte
 }
 
