@@ -204,7 +204,7 @@ func TestDatagramContent(t *testing.T) {
 				if n, err := p.a.Write(l.td, b); err == nil {
 					held = append(held, b[:n])
 				} else if err != syscall.EAGAIN || len(held) < device.MaxDatagrams {
-					t.Fatalf("write with %d held: %v", len(held), err)
+					l.Fatalf("write with %d held: %v", len(held), err)
 				}
 				continue
 			}
@@ -212,14 +212,14 @@ func TestDatagramContent(t *testing.T) {
 			n, err := p.b.Read(l.td, b)
 			if len(held) == 0 {
 				if n != 0 || err != syscall.EAGAIN {
-					t.Fatalf("read of nothing: %d, %v", n, err)
+					l.Fatalf("read of nothing: %d, %v", n, err)
 				}
 				continue
 			}
 			want := held[0][:min(len(b), len(held[0]))]
 			held = held[1:]
 			if err != nil || !bytes.Equal(b[:n], want) {
-				t.Fatalf("read %v, %v, want %v", b[:n], err, want)
+				l.Fatalf("read %v, %v, want %v", b[:n], err, want)
 			}
 		}
 	})
