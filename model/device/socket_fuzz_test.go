@@ -29,6 +29,7 @@ func FuzzSocket(f *testing.F) {
 	f.Add([]byte{0, 3, 200, 0, 5, 1, 9, 2, 3, 9, 1, 10, 0, 1, 9})
 	f.Add([]byte{1, 255, 255, 0, 255, 2, 255, 3, 255, 8, 200, 9, 100, 4, 0, 5, 0})
 	f.Add([]byte{2, 8, 8, 0, 9, 0, 9, 3, 3, 8, 2, 11, 0, 11, 0, 3, 9, 3, 9, 4, 0, 3, 9, 5, 0})
+	f.Add([]byte{0, 4, 200, 8, 7, 8, 6, 8, 1, 0, 1, 8, 6, 3, 9, 8, 6})
 	f.Fuzz(func(t *testing.T, script []byte) {
 		if len(script) < 3 || len(script) > 200 {
 			return
@@ -117,6 +118,8 @@ func FuzzSocket(f *testing.F) {
 					want = fmt.Sprint(0, syscall.EPIPE)
 				case n == 0:
 					want = fmt.Sprint(0, error(nil))
+				case n-1 > sizes[i]:
+					want = fmt.Sprint(0, syscall.EMSGSIZE)
 				case n-1 > room:
 					want = fmt.Sprint(0, syscall.EAGAIN)
 				default:
