@@ -127,3 +127,21 @@ func TestSendInSteps(t *testing.T) {
 		t.Errorf("send answers %d, and the error that is pending is %v, want 5 and ECONNREFUSED", w.N, r)
 	}
 }
+
+// All but the last byte of what is sent out of band has to fit at once: more than there
+// is room for now is to come again, more than there ever is never.
+func TestSendUrgentTooMuch(t *testing.T) {
+	s := after(t, 0, "socket stream", "listen 0 7 1", "socket stream", "connect 1 7", "accept 0", "send 1 1")
+	for _, c := range []struct {
+		op   string
+		want event.Result
+	}{
+		{"send 1 65538 oob", event.Result{Errno: syscall.EMSGSIZE}},
+		{"send 1 65537 oob", event.Result{Errno: syscall.EAGAIN}},
+		{"send 1 65536 oob", event.Result{N: 65536}},
+	} {
+		if got := s.Apply(parse(t, c.op)); got.Errno != c.want.Errno || got.N != c.want.N {
+			t.Errorf("%s answers %v, want %v", c.op, got, c.want)
+		}
+	}
+}
