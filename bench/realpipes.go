@@ -25,7 +25,8 @@ type realPipe struct{ r, w int }
 // first returns the first n pipes, those with the lowest descriptors, opening
 // those that are missing.
 func (p *pipePool) first(n int) (rs, ws []int, err error) {
-	if missing := n - len(p.pipes); missing > 0 && roomFor(missing) != nil {
+	// For select: others may have taken the low descriptors.
+	if missing := n - len(p.pipes); missing > 0 && (roomFor(missing) != nil || roomForSelect(missing) != nil) {
 		p.lostAlone()
 	}
 	for len(p.pipes) < n {
