@@ -284,7 +284,7 @@ func TestFifoAllocations(t *testing.T) {
 		f.add(w, event.Write, event.Clear)
 		b := make([]byte, 1)
 		events := make([]event.Kevent, 4)
-		n := testing.AllocsPerRun(1000, func() {
+		n := allocations(1000, func() {
 			if _, err := w.Write(l.td, b); err != nil {
 				l.Fatal(err)
 			}

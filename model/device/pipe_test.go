@@ -355,7 +355,7 @@ func TestPipeAllocations(t *testing.T) {
 		l.change(p.to(event.Write, event.Add|event.Clear, 0, 0), nil)
 		b := make([]byte, 1)
 		events := make([]event.Kevent, 4)
-		n := testing.AllocsPerRun(1000, func() {
+		n := allocations(1000, func() {
 			if _, err := p.w.Write(l.td, b); err != nil {
 				l.Fatal(err)
 			}

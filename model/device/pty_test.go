@@ -541,7 +541,7 @@ func TestPtyAllocations(t *testing.T) {
 		p.add(p.mfd, event.Read, event.Clear, 0)
 		line, b := []byte("ab\x7fc\n"), make([]byte, 16)
 		events := make([]event.Kevent, 4)
-		n := testing.AllocsPerRun(1000, func() {
+		n := allocations(1000, func() {
 			if n, err := p.m.Write(l.td, line); n != len(line) || err != nil {
 				l.Fatal(n, err)
 			}

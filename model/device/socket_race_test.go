@@ -470,7 +470,7 @@ func TestSocketAllocations(t *testing.T) {
 		l.change(pair.on(event.Read, event.Add|event.Clear, 0, 0), nil)
 		b := make([]byte, 1)
 		events := make([]event.Kevent, 4)
-		n := testing.AllocsPerRun(1000, func() {
+		n := allocations(1000, func() {
 			for _, do := range []func() (int, error){
 				func() (int, error) { return in.b.Write(l.td, b) },
 				func() (int, error) { return in.b.SendOOB(l.td, b) },
@@ -522,7 +522,7 @@ func TestSocketsFromStock(t *testing.T) {
 					s.Release(td)
 				}
 			}
-			n := testing.AllocsPerRun(100, func() {
+			n := allocations(100, func() {
 				m.Go("all", 0, all)
 				if e := m.Run(); e != nil || err != nil {
 					t.Fatal(e, err)
