@@ -9,6 +9,7 @@ import (
 
 	"github.com/kqlab/kqlab/fuzz"
 	"github.com/kqlab/kqlab/linearizability"
+	"github.com/kqlab/kqlab/model/machine/sched"
 	"github.com/kqlab/kqlab/strategies"
 )
 
@@ -111,6 +112,42 @@ func TestComparisonExplains(t *testing.T) {
 		r, err := fuzz.Replay(d.Script, o)
 		if err != nil || r.History.String() != d.History.String() {
 			t.Errorf("replayed: %v\n%v", err, r.History)
+		}
+	}
+}
+
+// HalfTold is of those who can be come between while they tell several knotes of one
+// thing: where one lock, or one token, is held meanwhile nobody needs it, whatever is
+// done.
+func TestHalfTold(t *testing.T) {
+	each := 200
+	if raceEnabled {
+		each = 80
+	}
+	reset := kept(t, "reset-against-scan")
+	for _, o := range allStrategies() {
+		needed := 0
+		for i := range 3 * each {
+			s := reset
+			if i >= each {
+				s = fuzz.Drawn(1, i)
+			}
+			o.Scheduler = sched.NewRandom(uint64(i))
+			r := fuzz.Run(s, o)
+			if r.Finding != nil {
+				t.Fatal(r.Text())
+			}
+			needs, ok := linearizability.Needs(r.History)
+			if !ok || !slices.Contains(needs, linearizability.HalfTold) {
+				continue
+			}
+			needed++
+			if o.Strategy != "pcpu" {
+				t.Errorf("%s needs %v:\n%v", o.Strategy, needs, r.History)
+			}
+		}
+		if o.Strategy == "pcpu" && needed == 0 {
+			t.Errorf("in %d executions nobody has come between", 3*each)
 		}
 	}
 }

@@ -20,11 +20,12 @@ const (
 	MayOweVisit
 	TwoLives
 	EndedMeanwhile
+	HalfTold
 	freedoms
 )
 
 var freedomNames = [freedoms]string{
-	"anyOrder", "lateNews", "halfEnded", "HalfClosed", "MayLoop", "AnyCount", "claimedMeanwhile", "mayOweVisit", "twoLives", "EndedMeanwhile",
+	"anyOrder", "lateNews", "halfEnded", "HalfClosed", "MayLoop", "AnyCount", "claimedMeanwhile", "mayOweVisit", "twoLives", "EndedMeanwhile", "HalfTold",
 }
 
 // String returns the name.
@@ -49,16 +50,21 @@ func (f *Freedom) UnmarshalText(text []byte) error {
 	return fmt.Errorf("linearizability: freedom %q: want one of %q", text, freedomNames)
 }
 
-// Needs returns the freedoms each of which a history cannot do without: with that one
-// switched off the specification forbids it, in the order of its commit points. It
-// reports false if it is not allowed in that order as it is, and so nothing is known.
+// Needs returns freedoms that a history cannot do without: with all others switched off
+// the specification allows it, in the order of its commit points, and with one more it
+// does not. Where either of two would do it is the later one in the list above. It
+// reports false if the history is not allowed in that order as it is, and so nothing is
+// known.
 func Needs(h History) (needs []Freedom, ok bool) {
 	r := new(replay)
 	if !r.explains(h, false, 0) {
 		return nil, false
 	}
+	denied := uint(0)
 	for f := range freedoms {
-		if !r.explains(h, false, 1<<f) {
+		if r.explains(h, false, denied|1<<f) {
+			denied |= 1 << f
+		} else {
 			needs = append(needs, f)
 		}
 	}

@@ -63,6 +63,9 @@ type call struct {
 	// scan began, and has been ever since.
 	passing bool
 	ready   []spec.Ref
+	due     []spec.Due // of such a call too, if there is no HalfTold: what it would return
+	told    []told     // since its scan began
+	left    []spec.Ref // what it has left of that, although it shows that it was told
 
 	took  []spec.Ref // of an epoll_wait: the items that it has returned
 	epoll spec.Life  // of an epoll_ctl: what it has found as the epoll
@@ -161,7 +164,7 @@ func (r *replay) run() bool {
 	}
 	for i := range r.calls {
 		c := &r.calls[i]
-		*c = call{ready: c.ready[:0], sure: c.sure[:0], took: c.took[:0], sights: c.sights[:0]}
+		*c = call{ready: c.ready[:0], sure: c.sure[:0], took: c.took[:0], due: c.due[:0], told: c.told[:0], left: c.left[:0], sights: c.sights[:0]}
 	}
 	for _, m := range r.moments {
 		c, rec := &r.calls[m.rec], &r.h[m.rec]
@@ -169,6 +172,7 @@ func (r *replay) run() bool {
 		switch m.step {
 		case 0:
 			ok = r.returns(m.rec, c, rec)
+			c.passing = false
 			r.active = without(r.active, m.rec)
 			r.watch = without(r.watch, m.rec)
 			r.polling = without(r.polling, m.rec)
@@ -182,6 +186,9 @@ func (r *replay) run() bool {
 		}
 		if len(r.watch) > 0 && seen(m.step) {
 			r.look(m.rec)
+		}
+		if !r.free(HalfTold) && seen(m.step) {
+			r.tells(m.rec, m.at)
 		}
 		if m.step == 0 || seen(m.step) { // a return may do what had no step
 			for _, n := range r.polling {

@@ -119,7 +119,7 @@ func (r *replay) enters(n int32, c *call, rec *Record) {
 	if r.weak || res.Pending || res.Errno != 0 || len(res.Polled) >= op.Room {
 		return
 	}
-	c.passing = true
+	r.passes(c)
 	if c.ready = r.s.Ready(c.ready[:0], c.queue, true); len(c.ready) > 0 {
 		r.watch = append(r.watch, n)
 	}
@@ -146,6 +146,7 @@ func (r *replay) takesItem(n int32, c *call, rec *Record) bool {
 		return false
 	}
 	c.took = append(c.took, ref)
+	c.shows(c.taken == len(res.Polled), func(x spec.Ref) bool { return x == ref }, func(x spec.Ref) bool { return slices.Contains(c.took, x) })
 	c.ready = slices.DeleteFunc(c.ready, func(x spec.Ref) bool { return x == ref })
 	return true
 }

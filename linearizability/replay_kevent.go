@@ -106,7 +106,7 @@ func (r *replay) scans(n int32, c *call, rec *Record) {
 		c.records > 0 || c.stopped != 0 || len(res.Events) >= rec.Op.Room {
 		return
 	}
-	c.passing = true
+	r.passes(c)
 	c.ready = r.s.Ready(c.ready[:0], c.queue, true)
 	c.ready = slices.DeleteFunc(c.ready, func(ref spec.Ref) bool { return slices.ContainsFunc(res.Events, ref.Is) })
 	if len(c.ready) > 0 {
@@ -157,16 +157,20 @@ func (r *replay) take(n int32, c *call, rec *Record) bool {
 		c.counting = false
 		late = r.free(LateNews) && r.others(n)
 	}
-	if !r.s.Retrieve(c.queue, kev, late) {
-		return false
-	}
-	return true
+	c.shows(c.taken == len(rec.Result.Events), func(ref spec.Ref) bool { return ref.Is(kev) },
+		func(ref spec.Ref) bool { return slices.ContainsFunc(rec.Result.Events, ref.Is) })
+	return r.s.Retrieve(c.queue, kev, late)
 }
 
 // missed returns whether the call has missed something that was ready from the
-// beginning of its scan on; see plan.claimedMeanwhile, and mayOweVisit.
+// beginning of its scan on, or has left something; see plan.claimedMeanwhile, and
+// mayOweVisit.
 func (r *replay) missed(c *call, rec *Record) bool {
-	return slices.ContainsFunc(c.ready, func(ref spec.Ref) bool {
+	return r.misses(c.ready, c, rec) || r.misses(c.left, c, rec)
+}
+
+func (r *replay) misses(refs []spec.Ref, c *call, rec *Record) bool {
+	return slices.ContainsFunc(refs, func(ref spec.Ref) bool {
 		none := len(rec.Result.Events)+len(rec.Result.Polled) == 0
 		if !(none && r.s.Closed(c.queue)) && r.s.MayBeGone(ref) {
 			return false

@@ -193,6 +193,32 @@ func (s *State) MayLoop(q int32, l Life) bool {
 	return l.file >= 0 && s.collects(l.file)
 }
 
+// HalfTold: of what one step tells several knotes of a queue, a call that is under
+// way may return some and leave the rest to the next. "A kevent() call is not atomic:
+// each event that it returns is a step", and what a call must return is what was ready
+// when it began. Who tells the knotes does so one after another, and between two of
+// them the end of a scan may be marked. That is not their order, of which anyOrder is:
+// they come in the same either way, but at two instants, while the device shows what
+// both report at one.
+//
+//	close 2, a reset of 1       kevent 0 room=4
+//	                            begins
+//	tells READ 1
+//	                            returns READ 1
+//	tells EXCEPT 1
+//
+// It returns the knotes that a step of another has told, by what was due before it and
+// is after. Without the freedom a call that returns one of them, and has room, returns
+// all that are due when it takes its last.
+func HalfTold(before, after []Due) (told []Ref) {
+	for _, d := range after {
+		if !slices.Contains(before, d) {
+			told = append(told, d.Ref)
+		}
+	}
+	return told
+}
+
 // EndedMeanwhile: an entry of a poll(2) or a select(2) whose number has ended while
 // the call was under way may have missed all that there was; and a call that sleeps
 // on it sleeps on. "If a file descriptor being monitored is closed in another thread,

@@ -138,6 +138,24 @@ func (s *State) Ready(refs []Ref, q int32, nested bool) []Ref {
 	return refs
 }
 
+// A Due is a knote that would be returned, and the event.
+type Due struct {
+	Ref   Ref
+	Event event.Kevent
+}
+
+// Due appends to due what kqueue or epoll q would return now, given room, without
+// those knotes that watch a kqueue: these are told in a visit of its own.
+func (s *State) Due(due []Due, q int32) []Due {
+	for i := range s.knotes {
+		if kn := &s.knotes[i]; kn.queue == q && !s.nested(i) && s.ready(i) {
+			_, e := s.ask(i)
+			due = append(due, Due{s.ref(i), e})
+		}
+	}
+	return due
+}
+
 // Watches reports whether the knote watches a kqueue.
 func (s *State) Watches(r Ref) bool {
 	i := s.index(r)

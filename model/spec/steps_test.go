@@ -209,3 +209,28 @@ func TestHalfAPipe(t *testing.T) {
 		t.Error("want that 0 is duplicated as 1, and nothing else")
 	}
 }
+
+// A step tells the knotes that it makes due, and those whose event it changes, and no
+// others.
+func TestHalfTold(t *testing.T) {
+	s := after(t, spec.AnyOrder, "kqueue", "socketpair stream", "send 1 5", "send 2 4", "probe", "set 3 1",
+		"kevent 0: READ 1 ADD; EXCEPT 1 ADD; READ 3 ADD; WRITE 1 ADD|DISABLE; USER 1 ADD|DISABLE")
+	q, _ := s.Enter(0)
+	before := s.Due(nil, q)
+	if len(before) != 2 {
+		t.Fatalf("%v are due, want READ 1 and READ 3", before)
+	}
+	if told := spec.HalfTold(before, s.Due(nil, q)); told != nil {
+		t.Errorf("nothing has happened, and %v was told", told)
+	}
+	s.Apply(parse(t, "close 2"))
+	told := spec.HalfTold(before, s.Due(nil, q))
+	if len(told) != 2 || !told[0].Names(1, event.Read) || !told[1].Names(1, event.Except) {
+		t.Errorf("a reset has told %v, want READ 1 and EXCEPT 1", told)
+	}
+	before = s.Due(nil, q)
+	s.Apply(parse(t, "set 3 0"))
+	if told := spec.HalfTold(before, s.Due(nil, q)); told != nil {
+		t.Errorf("what is not due any more was told: %v", told)
+	}
+}
