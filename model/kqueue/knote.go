@@ -56,9 +56,12 @@ type Knote struct {
 
 	asker *machine.Thread // of a virtual machine: who is in a filter that may lose the domain
 
-	_ [8]byte // the halves are written by different CPUs; a knote is four lines
+	// What asks, of a knote that is called: Event of ops. Those of a joint are its own,
+	// which a harvest of thousands would have to fetch from memory.
+	called func(td *machine.Thread, kn *Knote, hint int64) bool
 
-	// The queue's half: guarded by q.place.
+	// The queue's half: guarded by q.place. It begins a line, the fourth and last, since
+	// the halves are written by different CPUs.
 
 	qprev *Knote // q.ready
 	qnext *Knote // q.ready
@@ -91,6 +94,12 @@ func (kn *Knote) File() File {
 
 // Keep returns which of OneShot, Clear and Dispatch the knote was added with.
 func (kn *Knote) Keep() event.Flags { return kn.keep }
+
+// Called makes f the Event of the knote's filter, which must be no other knote's. Only
+// that filter's own functions call it, in the source's domain.
+func (kn *Knote) Called(f func(td *machine.Thread, kn *Knote, hint int64) bool) {
+	kn.ops.Event, kn.called = f, f
+}
 
 // Mail returns the knote's own message, to post it to an inbox that belongs to
 // its queue's domain. Received there, it activates the knote.

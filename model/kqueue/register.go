@@ -148,7 +148,7 @@ func (q *Queue) make(td *machine.Thread, kev *event.Kevent, t *target) error {
 	if t.ops.OneShot {
 		kn.keep |= event.OneShot
 	}
-	kn.place, kn.kind = t.src.place, t.ops.kind()
+	kn.place, kn.kind, kn.called = t.src.place, t.ops.kind(), t.ops.Event
 	kn.state = busy
 	if kev.Flags&event.Disable != 0 {
 		kn.state |= disabled

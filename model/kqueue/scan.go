@@ -179,7 +179,7 @@ func (q *Queue) harvest(td *machine.Thread, kn *Knote, events []event.Kevent, n 
 			kn.Data = *kn.level
 			hit = kn.Data >= kn.WantData
 		default:
-			hit = kn.ops.Event(td, kn, 0)
+			hit = kn.called(td, kn, 0)
 		}
 		if hit {
 			fill(&events[n], kn)

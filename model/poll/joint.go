@@ -261,9 +261,11 @@ func (j *joint) asks(mask event.PollEvents) {
 		return
 	}
 	kn.Cond, kn.Fflags, kn.Answer = 0, 0, 0
-	ops.Event, ops.Told = j.ask, j.told
+	kn.Called(j.ask)
+	ops.Told = j.told
 	if direct {
-		ops.Event, ops.Told = main.own.Event, main.own.Event
+		kn.Called(main.own.Event)
+		ops.Told = main.own.Event
 		kn.Answer = reported | event.Fflags(j.class)<<classShift | event.Fflags(main.plain&mask)<<plainShift
 		for i, b := range askable {
 			if mask&b != 0 {
