@@ -322,7 +322,7 @@ func replayRaces(what string) error {
 				continue
 			}
 			fmt.Println(got.Failure.Finding)
-			if !strings.Contains(got.Failure.Finding.Detail, "kqueue.") {
+			if detail := got.Failure.Finding.Detail; !strings.Contains(detail, "kqueue.") && !strings.Contains(detail, "device.") {
 				return errors.New("it does not say where")
 			}
 			for again := range times {

@@ -110,6 +110,7 @@ func project(h History, o Options, begin time.Time) *Report {
 	if o.Limit == 0 {
 		o.Limit = 10 * time.Second
 	}
+	h = h.clone() // a search that is given up may look at it for a moment longer
 	r := &Report{history: h, weak: o.Weak}
 	r.plan = newPlan(h)
 	r.count()

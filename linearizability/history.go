@@ -35,6 +35,18 @@ type Stamp struct {
 // A History is what all threads did until nothing moved any more, by call.
 type History []Record
 
+// clone returns a history that has no memory in common with what records it.
+func (h History) clone() History {
+	h = slices.Clone(h)
+	for i := range h {
+		r := &h[i]
+		r.Result.Events = slices.Clone(r.Result.Events)
+		r.Result.Polled = slices.Clone(r.Result.Polled)
+		r.Steps = slices.Clone(r.Steps)
+	}
+	return h
+}
+
 // String returns the history as text that [Parse] reads back.
 func (h History) String() string {
 	var b strings.Builder

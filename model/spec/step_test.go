@@ -66,7 +66,7 @@ func TestApplyIsAStep(t *testing.T) {
 			r := want.Apply(op)
 			next := s.Step(op, r)
 			if !slices.ContainsFunc(next, want.Equal) || free == 0 && len(next) != 1 {
-				t.Fatalf("in state\n%v%v answers %v; Step knows %d states after that, and not\n%v", s, op, r, len(next), want)
+				t.Fatalf("in state\n%v%v answers %v; Step knows %d states after that, and not\n%v but\n%v", s, op, r, len(next), want, next)
 			}
 			if i := slices.IndexFunc(next, want.Equal); next[i].Hash() != want.Hash() {
 				t.Fatalf("equal states, unequal hashes:\n%v", want)
