@@ -130,6 +130,7 @@ func (s State) Hash() uint64 {
 
 // String returns the state in a few lines for people: descriptors, then knotes.
 func (s State) String() string {
+	s = s.Clone() // to ask a knote of a kqueue prunes what is on that one's list
 	var b strings.Builder
 	for _, x := range s.slots {
 		fmt.Fprintf(&b, "%d: %s", x.fd, s.of(x.file).name())
