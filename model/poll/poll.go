@@ -156,7 +156,7 @@ func (p *Poller) link(i int32, age proc.Age) {
 	if w.first != 0 {
 		p.links[w.first-1].prev = i + 1
 	}
-	again := w.first == 0 && w.settled && w.age == age.Ended && w.asks == p.kept[i].asks
+	again := w.first == 0 && w.settled && w.age == age.Ended && w.asks == p.kept[i].asks && w.told == w.asks|always
 	w.first, w.stale = i+1, 0
 	if !again {
 		p.touch(slot)
@@ -208,9 +208,7 @@ func (p *Poller) aged(age proc.Age) {
 				p.touch(p.slot(fd))
 			}
 		}
-		for i := range p.sets[0] {
-			p.touchWord(i, p.sets[0][i]|p.sets[1][i]|p.sets[2][i])
-		}
+		p.touchSets()
 	} else if age.Made != p.age.Made {
 		for _, slot := range p.fixed {
 			p.touch(slot)

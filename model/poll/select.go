@@ -80,7 +80,7 @@ func (p *Poller) choose(td *machine.Thread, nfds int, sets *[3]*FDSet, until tim
 	}
 	p.turn(selects)
 	age := p.proc.Age(td)
-	p.compareSets(nfds, sets)
+	p.compareSets(nfds, sets, age)
 	p.aged(age)
 	if err := p.settle(td, age); err != nil {
 		return 0, err
@@ -104,7 +104,7 @@ func (p *Poller) choose(td *machine.Thread, nfds int, sets *[3]*FDSet, until tim
 }
 
 // compareSets takes over what the sets ask for.
-func (p *Poller) compareSets(nfds int, sets *[3]*FDSet) {
+func (p *Poller) compareSets(nfds int, sets *[3]*FDSet, age proc.Age) {
 	words := 0
 	for _, s := range sets {
 		if s != nil {
@@ -127,7 +127,7 @@ func (p *Poller) compareSets(nfds int, sets *[3]*FDSet) {
 			p.sets[j][i] = now
 		}
 		if changed != 0 {
-			p.touchWord(i, changed)
+			p.choseWord(i, changed, age)
 		}
 	}
 	for i := range p.sets {
@@ -136,17 +136,37 @@ func (p *Poller) compareSets(nfds int, sets *[3]*FDSet) {
 	}
 }
 
-// touchWord has the numbers of some bits of word i settled.
-func (p *Poller) touchWord(i int, word uint64) {
+// choseWord takes over some bits of word i, which are in other sets than before. It
+// does for them what link and unlink do for the entries of an array: a number that
+// leaves stays as it is, and one that was asked for the same before is as it was then.
+func (p *Poller) choseWord(i int, word uint64, age proc.Age) {
 	for ; word != 0; word &= word - 1 {
 		bit := bits.TrailingZeros64(word)
 		slot := p.slot(int32(i<<6 + bit))
 		w := &p.watch[slot]
-		w.in = 0
+		var in uint8
 		for j := range p.sets {
-			w.in |= uint8(p.sets[j][i]>>bit&1) << j
+			in |= uint8(p.sets[j][i]>>bit&1) << j
 		}
-		p.touch(slot)
+		same := w.settled
+		if in != 0 {
+			asks, told := asked(in)
+			same = same && w.age == age.Ended && w.asks == asks && w.told == told
+			w.stale = 0
+		}
+		w.in = in
+		if !same {
+			p.touch(slot)
+		}
+	}
+}
+
+// touchSets has all numbers in the sets settled.
+func (p *Poller) touchSets() {
+	for i := range p.sets[0] {
+		for word := p.sets[0][i] | p.sets[1][i] | p.sets[2][i]; word != 0; word &= word - 1 {
+			p.touch(p.slot(int32(i<<6 + bits.TrailingZeros64(word))))
+		}
 	}
 }
 
@@ -154,7 +174,7 @@ func (p *Poller) unselectAll() {
 	for i := range p.sets[0] {
 		was := p.sets[0][i] | p.sets[1][i] | p.sets[2][i]
 		p.sets[0][i], p.sets[1][i], p.sets[2][i] = 0, 0, 0
-		p.touchWord(i, was)
+		p.choseWord(i, was, p.age)
 	}
 	for i := range p.sets {
 		p.sets[i] = p.sets[i][:0]
