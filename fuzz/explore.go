@@ -348,7 +348,21 @@ var ErrMisfit = errors.New("the schedule does not fit")
 // Replay carries a script out as its schedule says, under the strategy of the
 // options. The error is [ErrMisfit], and says at which decision or turn; what was carried
 // out all the same is in the report.
+//
+// In a race build what shows nothing is carried out some times more: of the accesses to
+// a word the race detector keeps four, and which it forgets is chance.
 func Replay(s *script.Script, o Options) (*Report, error) {
+	r, err := replayOnce(s, o)
+	for range looks - 1 {
+		if err != nil || r.Finding != nil || o.onlookers != nil {
+			break
+		}
+		r, err = replayOnce(s, o)
+	}
+	return r, err
+}
+
+func replayOnce(s *script.Script, o Options) (*Report, error) {
 	o.Choices = s.Schedule.Choices
 	if turns := s.Schedule.Turns; turns != nil && s.Schedule.Decisions == nil {
 		way, err := parseTurns(turns)

@@ -11,6 +11,9 @@ import (
 	"sync"
 )
 
+// looks is how often an execution is made again before it is said to have no race.
+const looks = 20
+
 // one is held by the execution under way: the race detector counts for the whole of a
 // process, and what it reports is to be that execution's. No two of them share
 // anything, so that they are in an order hides no race.
