@@ -77,19 +77,14 @@ var differences = []difference{
 		name:    "peer-first",
 		reason:  "of the two ends of a connection of TCP that is shut Linux tells the peer first, and here the end that has shut it is, so items come in another order",
 		example: "socket stream;;listen 0 1 4;;socket stream;;connect 1 1;;accept 0;;epoll;;epoll_ctl 3 add 1 RDHUP udata=101;;epoll_ctl 3 add 2 0 udata=202;;shutdown 2 both;;epoll_wait 3 room=1",
+		call:    func(d *divergence) bool { return d.swaps(tcp) },
+	},
+	{
+		name:    "own-shutdown-has-a-place",
+		reason:  "a shutdown of a UNIX socket tells on Linux also who watches the end that has shut it; that is no news here, but there it has put the item into the line, before what came later",
+		example: "socketpair stream;;epoll;;dup2 1 3;;epoll_ctl 2 add 3 RDHUP|ET udata=303;;epoll_ctl 2 add 0 IN|RDHUP|ET udata=400;;shutdown 0 write;;write 1 2;;epoll_wait 2 room=8",
 		call: func(d *divergence) bool {
-			if d.op().Call != event.CallEpollWait || !d.over || len(d.here.Polled) != len(d.there.Polled) {
-				return false
-			}
-			var moved []*object // whose place is another
-			for i, p := range d.here.Polled {
-				if q := d.there.Polled[i]; p.ID != q.ID {
-					moved = append(moved, d.items[p.ID], d.items[q.ID])
-				}
-			}
-			return len(moved) > 0 && !slices.ContainsFunc(moved, func(o *object) bool {
-				return o == nil || o.kind != tcp || !slices.Contains(moved, o.peer)
-			})
+			return d.swaps(unixStream) && samePolled(d.here.Polled, d.there.Polled)
 		},
 	},
 	{
@@ -389,4 +384,21 @@ func sameOrder(a, b []event.Polled) bool {
 		return ids
 	}
 	return slices.Equal(common(a, b), common(b, a))
+}
+
+// swaps reports whether an epoll tells of the two ends of connections of a kind that has
+// been shut in another order, and of nothing else.
+func (d *divergence) swaps(k kind) bool {
+	if d.op().Call != event.CallEpollWait || !d.over || len(d.here.Polled) != len(d.there.Polled) {
+		return false
+	}
+	var moved []*object // whose place is another
+	for i, p := range d.here.Polled {
+		if q := d.there.Polled[i]; p.ID != q.ID {
+			moved = append(moved, d.items[p.ID], d.items[q.ID])
+		}
+	}
+	return len(moved) > 0 && !slices.ContainsFunc(moved, func(o *object) bool {
+		return o == nil || o.kind != k || !slices.Contains(moved, o.peer)
+	})
 }
