@@ -88,6 +88,14 @@ var differences = []difference{
 		},
 	},
 	{
+		name:    "urgent-is-news",
+		reason:  "on Linux an urgent byte that comes tells who waits for others too, so an ET item reports the bytes that were there again; here it is news to POLLPRI alone",
+		example: "socket stream;;listen 0 1 4;;socket stream;;connect 1 1;;accept 0;;epoll;;epoll_ctl 3 add 2 IN|RDBAND|ET udata=202;;write 1 7;;epoll_wait 3 room=8;;send 1 1 oob;;epoll_wait 3 room=3",
+		entry: func(d *divergence, o *object, here, there event.PollEvents) bool {
+			return d.oob && d.edgy() && o.kind == tcp && here == 0 && there&^inBits == 0
+		},
+	},
+	{
 		name:    "state-is-news",
 		reason:  "on Linux a shutdown or a close, of either end, tells those who watch a socket, a terminal or a fifo without saying of what, so an ET item reports all that holds; here only what it changes is news",
 		example: "socketpair stream;;epoll;;epoll_ctl 2 add 1 OUT|ET udata=101;;epoll_wait 2 room=8;;shutdown 1 read;;epoll_wait 2 room=8",
