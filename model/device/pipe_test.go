@@ -573,13 +573,35 @@ func FuzzPipe(f *testing.F) {
 // What a byte through a pipe costs, unwatched and watched by a kqueue that is
 // not asked, and the whole of pipetest's inner loop.
 func BenchmarkPipe(b *testing.B) {
+	transferred(b, func(td *machine.Thread, k *kqueue.Kernel) (reader, writer, error) {
+		r, w := device.NewPipe(td, k)
+		return r, w, nil
+	})
+}
+
+type reader interface {
+	kqueue.File
+	Read(td *machine.Thread, b []byte) (int, error)
+}
+
+type writer interface {
+	Write(td *machine.Thread, b []byte) (int, error)
+}
+
+// transferred measures a byte from one end to the other, with a queue that watches and
+// without.
+func transferred(b *testing.B, ends func(*machine.Thread, *kqueue.Kernel) (reader, writer, error)) {
 	for _, s := range strategies.All {
 		for _, what := range []string{"unwatched", "watched", "harvested"} {
 			b.Run(fmt.Sprint(s.Name, "/", what), func(b *testing.B) {
 				m := machine.Native(1)
 				k := kqueue.New(m, s.New(m))
 				m.Go("bench", 0, func(td *machine.Thread) {
-					r, w := device.NewPipe(td, k)
+					r, w, err := ends(td, k)
+					if err != nil {
+						b.Error(err)
+						return
+					}
 					q := k.NewQueue(td, one{&kqueue.Desc{File: r}})
 					if what != "unwatched" {
 						if _, err := q.Kevent(td, []event.Kevent{{Filter: event.Read, Flags: event.Add}}, nil, 0); err != nil {

@@ -230,39 +230,8 @@ func TestDatagramContent(t *testing.T) {
 
 // What a byte through a connection costs, as BenchmarkPipe.
 func BenchmarkSocket(b *testing.B) {
-	for _, s := range strategies.All {
-		for _, what := range []string{"unwatched", "watched", "harvested"} {
-			b.Run(fmt.Sprint(s.Name, "/", what), func(b *testing.B) {
-				m := machine.Native(1)
-				k := kqueue.New(m, s.New(m))
-				m.Go("bench", 0, func(td *machine.Thread) {
-					r, w, err := device.NewSocketPair(td, k, event.Stream)
-					if err != nil {
-						b.Error(err)
-						return
-					}
-					q := k.NewQueue(td, one{&kqueue.Desc{File: r}})
-					if what != "unwatched" {
-						if _, err := q.Kevent(td, []event.Kevent{{Filter: event.Read, Flags: event.Add}}, nil, 0); err != nil {
-							b.Error(err)
-						}
-					}
-					buf := make([]byte, 1)
-					events := make([]event.Kevent, 1)
-					b.ReportAllocs()
-					b.ResetTimer()
-					for range b.N {
-						w.Write(td, buf)
-						if what == "harvested" {
-							q.Kevent(td, nil, events, 0)
-						}
-						r.Read(td, buf)
-					}
-				})
-				if err := m.Run(); err != nil {
-					b.Fatal(err)
-				}
-			})
-		}
-	}
+	transferred(b, func(td *machine.Thread, k *kqueue.Kernel) (reader, writer, error) {
+		r, w, err := device.NewSocketPair(td, k, event.Stream)
+		return r, w, err
+	})
 }
