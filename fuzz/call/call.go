@@ -82,6 +82,12 @@ var calls = [...]func(c *Caller, td *machine.Thread, op *event.Op) event.Result{
 	event.CallEpoll:     (*Caller).epoll,
 	event.CallEpollCtl:  (*Caller).epollCtl,
 	event.CallEpollWait: (*Caller).epollWait,
+
+	event.CallDevice:  (*Caller).device,
+	event.CallInput:   (*Caller).input,
+	event.CallOutput:  (*Caller).output,
+	event.CallUnplug:  (*Caller).unplug,
+	event.CallControl: (*Caller).control,
 }
 
 // number is the result of a call that answers one, or fails.

@@ -170,3 +170,18 @@ func TestSockets(t *testing.T) {
 		}
 	}
 }
+
+// What is no device has neither another side nor controls.
+func TestNoDevice(t *testing.T) {
+	say(t, []said{
+		{"probe", "ok"},
+		{"input 0 1", "ENODEV"},
+		{"output 0 1", "ENODEV"},
+		{"unplug 0", "ENODEV"},
+		{"control 0 immediate 1", "ENOTTY"},
+		{"input 7 1", "EBADF"},
+		{"output 7 1", "EBADF"},
+		{"unplug 7", "EBADF"},
+		{"control 7 up 0", "EBADF"},
+	})
+}

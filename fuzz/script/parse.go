@@ -229,6 +229,8 @@ func check(op event.Op, setup bool) (word, want string) {
 		return fmt.Sprint(op.To), fmt.Sprintf("a descriptor up to %d", MaxFD)
 	case transfers(op.Call) && op.N > MaxBytes:
 		return fmt.Sprint(op.N), fmt.Sprintf("at most %d bytes", MaxBytes)
+	case (op.Call == event.CallInput || op.Call == event.CallOutput) && op.N > MaxBytes:
+		return fmt.Sprint(op.N), fmt.Sprintf("at most %d units", MaxBytes)
 	case op.Room > MaxRoom:
 		return fmt.Sprintf("room=%d", op.Room), fmt.Sprintf("at most %d", MaxRoom)
 	case setup && op.Wait == event.Forever:

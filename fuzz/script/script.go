@@ -71,7 +71,7 @@ const (
 	MaxChanges = 64      // of one kevent
 	MaxPolled  = 64      // entries of one poll or select
 	MaxRoom    = 64      // events of one kevent
-	MaxBytes   = 1 << 17 // of one read or write
+	MaxBytes   = 1 << 17 // of one read or write; units of one input or output
 	MaxFD      = 63      // the highest number that dup2 may make
 
 	MaxSelected = 1023    // the highest number in a set of select

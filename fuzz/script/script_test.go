@@ -16,7 +16,7 @@ func ExampleParse() {
 # One event, two sleepers.
 seed 7
 setup
-  kqueue; and a pipe`)
+  kqueue and a pipe`)
 	fmt.Println(err)
 
 	s, err = script.Parse("two.kq", `
@@ -34,7 +34,7 @@ thread cpu=1
 	fmt.Println(len(s.Threads), "threads", s.Ops(), "operations", err)
 	fmt.Print(s)
 	// Output:
-	// two.kq:5:3: call "kqueue;": want kqueue, pipe, probe, set, read, write, dup, dup2, close, kevent, socketpair, socket, listen, connect, accept, send, recv, shutdown, sockerr, fifo, reopen, pty, termios, poll, select, epoll, epoll_ctl, epoll_wait
+	// two.kq:5:10: word "and": want the end of kqueue
 	// 2 threads 5 operations <nil>
 	// # One event, two sleepers.
 	// seed 7
@@ -81,6 +81,8 @@ func TestParseErrors(t *testing.T) {
 		{"thread\n write 1 200000", "s:2:10: 200000: want at most 131072 bytes"},
 		{"thread\n send 1 200000 oob", "s:2:9: 200000: want at most 131072 bytes"},
 		{"thread\n recv 1 200000", "s:2:9: 200000: want at most 131072 bytes"},
+		{"thread\n input 1 200000", "s:2:10: 200000: want at most 131072 units"},
+		{"thread\n output 1 200000", "s:2:11: 200000: want at most 131072 units"},
 		{"thread\n poll:" + strings.Repeat(" 1 IN;", 64) + " 1 IN", "s:2:2: 65 entries: want at most 64"},
 		{"setup\n poll wait=forever: 1 IN\nthread", "want zero or finite"},
 		{"thread\n epoll_wait 1 room=65", "s:2:15: room=65: want at most 64"},

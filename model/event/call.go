@@ -36,6 +36,12 @@ const (
 	CallEpollCtl                   // epoll_ctl(2) on FD: do Ctl to its item To, with Events and Udata
 	CallEpollWait                  // epoll_wait(2) on FD: up to Room events, waiting as Wait says
 
+	CallDevice  // make a device: its descriptor
+	CallInput   // the hardware, or who is at the other side, brings N units to device FD: how many were taken in
+	CallOutput  // it takes up to N units that FD has to give: how many
+	CallUnplug  // device FD goes, and its descriptor stays
+	CallControl // do Control to device FD, with N: an ioctl(2)
+
 	calls
 )
 
@@ -69,6 +75,12 @@ var grammar = [calls]syntax{
 	CallEpoll:      {name: "epoll", makes: 1},
 	CallEpollCtl:   {name: "epoll_ctl", args: []arg{fd, epollOp, watchedFD, conditions}, opts: []opt{udata}},
 	CallEpollWait:  {name: "epoll_wait", args: []arg{fd}, opts: []opt{room, wait}},
+
+	CallDevice:  {name: "device", makes: 1, args: []arg{deviceName}},
+	CallInput:   {name: "input", args: []arg{fd, units}},
+	CallOutput:  {name: "output", args: []arg{fd, units}},
+	CallUnplug:  {name: "unplug", args: []arg{fd}},
+	CallControl: {name: "control", args: []arg{fd, controlName, value}},
 }
 
 // callNames are the names of all calls, in order.

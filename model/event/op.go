@@ -13,6 +13,8 @@ type Op struct {
 	Side    Side       // CallShutdown, CallReopen
 	Ctl     EpollOp    // CallEpollCtl
 	Manner  Manner     // CallProbe
+	Device  Device     // CallDevice
+	Control Control    // CallControl
 	Wait    Wait       // CallKevent, CallPoll, CallSelect, CallEpollWait
 	OOB     bool       // CallSend, CallRecv
 	Key     Key        // CallWrite: the last byte
@@ -20,7 +22,7 @@ type Op struct {
 	Events  PollEvents // CallEpollCtl
 	FD      int        // the descriptor called upon
 	To      int        // CallDup2, CallEpollCtl: another
-	N       int64      // CallSet: the level; bytes, 0 or more; a port; CallSelect: one more than the highest descriptor
+	N       int64      // CallSet: the level; bytes, 0 or more; a port; units; what a control is given; CallSelect: one more than the highest descriptor
 	Backlog int        // CallListen
 	Room    int        // CallKevent, CallEpollWait: how many events there is room for
 	Udata   uint64     // CallEpollCtl
@@ -30,7 +32,7 @@ type Op struct {
 
 // Equal reports whether op and o are the same operation.
 func (op Op) Equal(o Op) bool {
-	return op.Call == o.Call && op.Sock == o.Sock && op.Side == o.Side && op.Ctl == o.Ctl && op.Manner == o.Manner && op.Wait == o.Wait &&
+	return op.Call == o.Call && op.Sock == o.Sock && op.Side == o.Side && op.Ctl == o.Ctl && op.Manner == o.Manner && op.Device == o.Device && op.Control == o.Control && op.Wait == o.Wait &&
 		op.OOB == o.OOB && op.Key == o.Key && op.Modes == o.Modes && op.Events == o.Events && op.FD == o.FD && op.To == o.To && op.N == o.N &&
 		op.Backlog == o.Backlog && op.Room == o.Room && op.Udata == o.Udata &&
 		slices.Equal(op.Changes, o.Changes) && slices.Equal(op.FDs, o.FDs)

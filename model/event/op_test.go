@@ -26,6 +26,7 @@ func TestOpString(t *testing.T) {
 		"fifo", "reopen 3 write", "pty", "termios 3 raw", "termios 3 canon|echo", "termios 3 canon|0x100", "write 3 5 nl", "write 3 1 eof", "write 3 2 erase", "write 3 0 kill", "poll", "poll wait=forever: 3 IN|OUT; -1 0; 4 PRI revents=IN",
 		"select 0", "select -5 wait=finite", "select 5 wait=forever: 3 r; 4 rwe; 4 we", "epoll", "epoll_ctl 0 add 3 IN|ET udata=7", "epoll_ctl 0 del 3 0",
 		"epoll_ctl 0 mod -3 EXCLUSIVE|0x8000", "epoll_wait 0 room=8 wait=forever", "epoll_wait 0", "kevent 7 wait=forever: USER 2 fflags=TRIGGER; TIMER 1 ADD data=5",
+		"device mouse", "device request", "input 3 2", "output 3 0", "unplug -3", "control 3 immediate 1", "control 3 up -1",
 	} {
 		op, err := event.ParseOp(s)
 		if err != nil || op.String() != s {
@@ -96,6 +97,14 @@ func TestParseOpErrors(t *testing.T) {
 		{"epoll_ctl 0 add 3", "epoll_ctl", "condition"},
 		{"epoll_ctl 0 add 3 IN udata=-1", `"-1"`, "from 0"},
 		{"epoll_ctl 0 add 3 IN room=1", `"room=1"`, "udata="},
+		{"device", "device", "ends: want a device"},
+		{"device joystick", `"joystick"`, "mouse, psm"},
+		{"device mouse 3", `"3"`, "the end of device"},
+		{"input 3 -1", `"-1"`, "at least 0"},
+		{"output 3", "output", "count of units"},
+		{"unplug mouse", `"mouse"`, "32 bits"},
+		{"control 3 slow 1", `"slow"`, "immediate, timeout"},
+		{"control 3 up", "control", "value"},
 		{"epoll_wait 0: 3 IN", `":"`, "the end"},
 		{"kevent 0 room=1 room=2", `"room=2"`, "wait="},
 		{"kevent 0: READ 1 ADD; REED 2", `"REED"`, "READ, WRITE"},
@@ -116,7 +125,7 @@ func TestParseOpErrors(t *testing.T) {
 
 func FuzzParseOp(f *testing.F) {
 	for _, s := range []string{"kqueue", "probe unsafe|blocks", "set 5 -12", "dup2 3 7", "kevent 0 room=8 wait=forever: READ 1 ADD|CLEAR; USER 2 ADD", "kevent", ":", "close 0x3",
-		"listen 3 7 1", "send 3 1 oob", "shutdown 3 both", "termios 4 raw|canon|0x8", "poll wait=forever: 3 IN; 4 OUT|PRI", "select 5: 3 r; 4 rwe", "epoll_ctl 0 add 3 IN|ET udata=7", "epoll_wait 0 wait=finite room=2"} {
+		"listen 3 7 1", "send 3 1 oob", "shutdown 3 both", "termios 4 raw|canon|0x8", "poll wait=forever: 3 IN; 4 OUT|PRI", "select 5: 3 r; 4 rwe", "epoll_ctl 0 add 3 IN|ET udata=7", "epoll_wait 0 wait=finite room=2", "device usb", "input 3 2", "control 3 timeout -5"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -157,12 +166,12 @@ func TestCalls(t *testing.T) {
 			names[s] = true
 		}
 	}
-	for c, makes := range map[event.Call]int{event.CallPipe: 2, event.CallPty: 2, event.CallSocketpair: 2, event.CallKqueue: 1, event.CallAccept: 1, event.CallDup: 1, event.CallDup2: 0, event.CallPoll: 0, 0: 0, 200: 0} {
+	for c, makes := range map[event.Call]int{event.CallPipe: 2, event.CallPty: 2, event.CallSocketpair: 2, event.CallKqueue: 1, event.CallAccept: 1, event.CallDup: 1, event.CallDup2: 0, event.CallPoll: 0, event.CallDevice: 1, event.CallInput: 0, 0: 0, 200: 0} {
 		if got := c.Makes(); got != makes {
 			t.Errorf("%v makes %d descriptors, want %d", c, got, makes)
 		}
 	}
-	if len(names) < 28 || event.Call(0).Known() || event.Call(len(names)+1).Known() || event.Call(200).String() != "call 200" {
+	if len(names) < 33 || event.Call(0).Known() || event.Call(len(names)+1).Known() || event.Call(200).String() != "call 200" {
 		t.Errorf("%d calls: %v", len(names), names)
 	}
 }
@@ -175,6 +184,7 @@ func TestOpEqual(t *testing.T) {
 		"send 3 1", "send 3 1 oob", "send 3 2", "send 4 1", "recv 3 1", "socket stream", "socket dgram", "shutdown 3 read", "shutdown 3 write", "termios 3 raw", "termios 3 canon", "write 3 1 nl", "write 3 1 eof", "write 3 1",
 		"listen 3 7 1", "listen 3 7 2", "poll: 3 IN", "poll: 3 OUT", "poll wait=finite: 3 IN", "select 5: 3 r", "select 5: 3 w", "select 6: 3 r",
 		"epoll_ctl 0 add 3 IN", "epoll_ctl 0 mod 3 IN", "epoll_ctl 0 add 4 IN", "epoll_ctl 0 add 3 OUT", "epoll_ctl 0 add 3 IN udata=1", "epoll_wait 0 room=1", "epoll_wait 0 room=2",
+		"device mouse", "device psm", "input 3 1", "input 3 2", "output 3 1", "unplug 3", "control 3 up 1", "control 3 up 0", "control 3 carrier 1",
 	} {
 		op, err := event.ParseOp(s)
 		if err != nil {
@@ -187,6 +197,25 @@ func TestOpEqual(t *testing.T) {
 			if x.Equal(y) != (a == b) {
 				t.Errorf("%q equals %q: %t", a, b, x.Equal(y))
 			}
+		}
+	}
+}
+
+// Each device and each control has a name of its own, and no other value has one.
+func TestDeviceNames(t *testing.T) {
+	names := map[string]bool{}
+	for d := range event.Devices {
+		names[d.String()] = true
+		if op, err := event.ParseOp("device " + d.String()); err != nil || op.Device != d {
+			t.Errorf("device %v is %v, %v", d, op, err)
+		}
+	}
+	if len(names) != 19 || event.Device(0).String() != "device 0" || event.Device(20).String() != "device 20" {
+		t.Errorf("%d devices: %v", len(names), names)
+	}
+	for c := event.Immediate; c <= event.Up; c++ {
+		if op, err := event.ParseOp("control 3 " + c.String() + " 1"); err != nil || op.Control != c {
+			t.Errorf("control %v is %v, %v", c, op, err)
 		}
 	}
 }

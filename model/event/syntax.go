@@ -98,20 +98,24 @@ func optional(key string, value arg) opt {
 
 // The words that must be there.
 var (
-	fd         = number("descriptor", 32, math.MinInt32, func(op *Op) *int { return &op.FD })
-	newFD      = number("new descriptor", 32, math.MinInt32, func(op *Op) *int { return &op.To })
-	watchedFD  = number("watched descriptor", 32, math.MinInt32, func(op *Op) *int { return &op.To })
-	level      = number("level", 64, math.MinInt64, func(op *Op) *int64 { return &op.N })
-	count      = number("count of bytes", 64, 0, func(op *Op) *int64 { return &op.N })
-	port       = number("port", 32, math.MinInt32, func(op *Op) *int64 { return &op.N })
-	backlog    = number("backlog", 32, math.MinInt32, func(op *Op) *int { return &op.Backlog })
-	nfds       = number("count of descriptors", 32, math.MinInt32, func(op *Op) *int64 { return &op.N })
-	sockType   = name("socket type", sockTypeNames, func(op *Op) *SockType { return &op.Sock })
-	side       = name("side", sideNames, func(op *Op) *Side { return &op.Side })
-	keyName    = name("key", keyNames, func(op *Op) *Key { return &op.Key })
-	epollOp    = name("epoll operation", epollOpNames, func(op *Op) *EpollOp { return &op.Ctl })
-	modes      = bits("mode", termiosWords, func(op *Op) *Termios { return &op.Modes })
-	conditions = bits("condition", pollWords, func(op *Op) *PollEvents { return &op.Events })
+	fd          = number("descriptor", 32, math.MinInt32, func(op *Op) *int { return &op.FD })
+	newFD       = number("new descriptor", 32, math.MinInt32, func(op *Op) *int { return &op.To })
+	watchedFD   = number("watched descriptor", 32, math.MinInt32, func(op *Op) *int { return &op.To })
+	level       = number("level", 64, math.MinInt64, func(op *Op) *int64 { return &op.N })
+	count       = number("count of bytes", 64, 0, func(op *Op) *int64 { return &op.N })
+	port        = number("port", 32, math.MinInt32, func(op *Op) *int64 { return &op.N })
+	backlog     = number("backlog", 32, math.MinInt32, func(op *Op) *int { return &op.Backlog })
+	nfds        = number("count of descriptors", 32, math.MinInt32, func(op *Op) *int64 { return &op.N })
+	sockType    = name("socket type", sockTypeNames, func(op *Op) *SockType { return &op.Sock })
+	side        = name("side", sideNames, func(op *Op) *Side { return &op.Side })
+	keyName     = name("key", keyNames, func(op *Op) *Key { return &op.Key })
+	epollOp     = name("epoll operation", epollOpNames, func(op *Op) *EpollOp { return &op.Ctl })
+	modes       = bits("mode", termiosWords, func(op *Op) *Termios { return &op.Modes })
+	deviceName  = name("device", deviceNames, func(op *Op) *Device { return &op.Device })
+	controlName = name("control", controlNames, func(op *Op) *Control { return &op.Control })
+	units       = number("count of units", 64, 0, func(op *Op) *int64 { return &op.N })
+	value       = number("value", 64, math.MinInt64, func(op *Op) *int64 { return &op.N })
+	conditions  = bits("condition", pollWords, func(op *Op) *PollEvents { return &op.Events })
 )
 
 // The words that may be there.
@@ -292,12 +296,18 @@ func selectedText(p PollFD) string {
 //	epoll
 //	epoll_ctl 0 add 3 IN|ET udata=7
 //	epoll_wait 0 room=8 wait=forever
+//	device mouse
+//	input 3 2
+//	output 4 100
+//	unplug 3
+//	control 5 immediate 1
 //
 // Behind a write may stand what the last byte is to a terminal, one of nl, eof, erase
 // and kill. Room is 0 and wait is zero unless they are given; the entries of a list are
 // separated by semicolons. The filter of a probe that blocks sleeps for a moment
 // in each call; one that is unsafe is not MP-safe. Behind listen stand the port and
-// how many connections may wait, behind connect the port. Of select the first
+// how many connections may wait, behind connect the port. Input and output are acts of what is
+// at the other side of a device, of so many units. Of select the first
 // number is one more than the highest descriptor that it looks at, and r, w and e
 // are its sets of descriptors to read, to write and with an exceptional condition.
 func (op Op) String() string {
