@@ -20,7 +20,7 @@ func (c *Caller) epollCtl(td *machine.Thread, op *event.Op) event.Result {
 func (c *Caller) epollWait(td *machine.Thread, op *event.Op) event.Result {
 	timeout := c.timeout(op.Wait)
 	c.ready = slices.Grow(c.ready[:0], op.Room)[:op.Room]
-	n, err := poll.EpollWait(td, c.p, op.FD, c.ready, timeout)
+	n, err := poll.EpollPwait(td, c.p, op.FD, c.ready, timeout, c.masked(op))
 	if err != nil {
 		return fails(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/kqlab/kqlab/model/kqueue"
 	"github.com/kqlab/kqlab/model/machine"
 	"github.com/kqlab/kqlab/model/poll"
+	"github.com/kqlab/kqlab/model/proc"
 )
 
 // A polling is what a thread polls with: a Poller of its own, made by the first
@@ -18,6 +19,8 @@ type polling struct {
 
 	asks  poll.EpollEvent   // scratch of epoll_ctl
 	ready []poll.EpollEvent // scratch of epoll_wait
+
+	mask proc.Sigset // of the call under way
 }
 
 // Leave ends what the thread polls with, if it has polled: it has done all that it
@@ -50,7 +53,7 @@ func (c *Caller) with(td *machine.Thread) *poll.Poller {
 func (c *Caller) poll(td *machine.Thread, op *event.Op) event.Result {
 	timeout := c.timeout(op.Wait)
 	c.fds = append(c.fds[:0], op.FDs...)
-	if _, err := c.with(td).Poll(td, c.fds, timeout); err != nil {
+	if _, err := c.with(td).PPoll(td, c.fds, &timeout, c.masked(op)); err != nil {
 		return fails(err)
 	}
 	return c.says(func(i int) event.Polled { return event.Polled{ID: uint64(c.fds[i].FD), Events: c.fds[i].Revents} }, len(c.fds))
@@ -70,11 +73,7 @@ func (c *Caller) selects(td *machine.Thread, op *event.Op) event.Result {
 		}
 	}
 	timeout := c.timeout(op.Wait)
-	until := &timeout
-	if timeout == kqueue.Forever {
-		until = nil
-	}
-	if _, err := c.with(td).Select(td, int(op.N), sets[0], sets[1], sets[2], until); err != nil {
+	if _, err := c.with(td).PSelect(td, int(op.N), sets[0], sets[1], sets[2], &timeout, c.masked(op)); err != nil {
 		return fails(err)
 	}
 	return c.says(func(i int) event.Polled {
@@ -86,6 +85,15 @@ func (c *Caller) selects(td *machine.Thread, op *event.Op) event.Result {
 		}
 		return p
 	}, len(op.FDs))
+}
+
+// masked returns the mask of signals that op has for its wait, nil if it has none.
+func (c *Caller) masked(op *event.Op) *proc.Sigset {
+	if !op.Masked {
+		return nil
+	}
+	c.mask = proc.Sigset(op.Sigs)
+	return &c.mask
 }
 
 // says is the result of a call that says of n things what holds.

@@ -241,6 +241,11 @@ func check(op event.Op, setup bool) (word, want string) {
 		return "select", fmt.Sprintf("descriptors up to %d", MaxSelected)
 	case len(op.FDs) > MaxPolled:
 		return fmt.Sprintf("%d entries", len(op.FDs)), fmt.Sprintf("at most %d", MaxPolled)
+
+	case (op.Call == event.CallExit || op.Call == event.CallExec) && op.Pid == 1:
+		return "1", "another process, since this is the one of the threads"
+	case op.Call == event.CallExit && op.N > MaxStatus:
+		return fmt.Sprint(op.N), fmt.Sprintf("a status up to %d", MaxStatus)
 	}
 	for _, kev := range op.Changes {
 		if kev.Filter == event.Timer && kev.Flags&event.Add != 0 {

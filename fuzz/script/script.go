@@ -77,6 +77,7 @@ const (
 	MaxSelected = 1023    // the highest number in a set of select
 	MaxTimer    = 1000    // milliseconds of a timer
 	MinPeriod   = 20      // microseconds of a timer that expires again and again
+	MaxStatus   = 255     // of an exit
 	MaxChoice   = 1 << 20 // of a decision; there are fewer timers that could all be due at once
 	maxText     = 1 << 20 // bytes of a script
 

@@ -5,7 +5,7 @@ import "strconv"
 // A Call names a system call, or an act on a device.
 type Call uint8
 
-// The calls. Descriptors are those of one process, lowest free number first.
+// The calls. Descriptors are those of one process, number 1, lowest free number first.
 const (
 	CallKqueue     Call = iota + 1 // make a kqueue: its descriptor
 	CallPipe                       // make a pipe: the descriptors of its read end and its write end
@@ -42,6 +42,14 @@ const (
 	CallUnplug  // device FD goes, and its descriptor stays
 	CallControl // do Control to device FD, with N: an ioctl(2)
 
+	CallFork      // process Pid forks: the child's number
+	CallExec      // process Pid executes another program
+	CallExit      // process Pid ends with status N
+	CallWait      // the parent of process Pid waits for it, without blocking: its status, as of wait(2)
+	CallKill      // send Sig to process Pid
+	CallSigaction // make Action what becomes of Sig
+	CallSigmask   // change what signals the calling thread blocks, by Sigs as How says
+
 	calls
 )
 
@@ -70,17 +78,25 @@ var grammar = [calls]syntax{
 	CallReopen:     {name: "reopen", makes: 1, args: []arg{fd, side}},
 	CallPty:        {name: "pty", makes: 2},
 	CallTermios:    {name: "termios", args: []arg{fd, modes}},
-	CallPoll:       {name: "poll", opts: []opt{wait}, list: polled},
-	CallSelect:     {name: "select", args: []arg{nfds}, opts: []opt{wait}, list: selected},
+	CallPoll:       {name: "poll", opts: []opt{wait, mask}, list: polled},
+	CallSelect:     {name: "select", args: []arg{nfds}, opts: []opt{wait, mask}, list: selected},
 	CallEpoll:      {name: "epoll", makes: 1},
 	CallEpollCtl:   {name: "epoll_ctl", args: []arg{fd, epollOp, watchedFD, conditions}, opts: []opt{udata}},
-	CallEpollWait:  {name: "epoll_wait", args: []arg{fd}, opts: []opt{room, wait}},
+	CallEpollWait:  {name: "epoll_wait", args: []arg{fd}, opts: []opt{room, wait, mask}},
 
 	CallDevice:  {name: "device", makes: 1, args: []arg{deviceName}},
 	CallInput:   {name: "input", args: []arg{fd, units}},
 	CallOutput:  {name: "output", args: []arg{fd, units}},
 	CallUnplug:  {name: "unplug", args: []arg{fd}},
 	CallControl: {name: "control", args: []arg{fd, controlName, value}},
+
+	CallFork:      {name: "fork", args: []arg{pid}},
+	CallExec:      {name: "exec", args: []arg{pid}},
+	CallExit:      {name: "exit", args: []arg{pid, status}},
+	CallWait:      {name: "wait", args: []arg{pid}},
+	CallKill:      {name: "kill", args: []arg{pid, sig}},
+	CallSigaction: {name: "sigaction", args: []arg{sig, sigAction}},
+	CallSigmask:   {name: "sigmask", args: []arg{sigHow, sigs}},
 }
 
 // callNames are the names of all calls, in order.

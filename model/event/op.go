@@ -22,12 +22,19 @@ type Op struct {
 	Events  PollEvents // CallEpollCtl
 	FD      int        // the descriptor called upon
 	To      int        // CallDup2, CallEpollCtl: another
-	N       int64      // CallSet: the level; bytes, 0 or more; a port; units; what a control is given; CallSelect: one more than the highest descriptor
+	N       int64      // CallSet: the level; bytes, 0 or more; a port; units; what a control is given; CallSelect: one more than the highest descriptor; CallExit: the status
 	Backlog int        // CallListen
 	Room    int        // CallKevent, CallEpollWait: how many events there is room for
 	Udata   uint64     // CallEpollCtl
 	Changes []Kevent   // CallKevent
 	FDs     []PollFD   // CallPoll; CallSelect: those in the sets, see [Op.String]
+
+	Pid    int       // CallFork, CallExec, CallExit, CallWait, CallKill: the process
+	Sig    int       // CallKill, CallSigaction
+	Action SigAction // CallSigaction
+	How    SigHow    // CallSigmask
+	Sigs   Sigset    // CallSigmask; of a call with Masked the mask of its wait
+	Masked bool      // CallPoll, CallSelect, CallEpollWait: while it waits the thread blocks Sigs and no other signals
 }
 
 // Equal reports whether op and o are the same operation.
@@ -35,6 +42,7 @@ func (op Op) Equal(o Op) bool {
 	return op.Call == o.Call && op.Sock == o.Sock && op.Side == o.Side && op.Ctl == o.Ctl && op.Manner == o.Manner && op.Device == o.Device && op.Control == o.Control && op.Wait == o.Wait &&
 		op.OOB == o.OOB && op.Key == o.Key && op.Modes == o.Modes && op.Events == o.Events && op.FD == o.FD && op.To == o.To && op.N == o.N &&
 		op.Backlog == o.Backlog && op.Room == o.Room && op.Udata == o.Udata &&
+		op.Pid == o.Pid && op.Sig == o.Sig && op.Action == o.Action && op.How == o.How && op.Sigs == o.Sigs && op.Masked == o.Masked &&
 		slices.Equal(op.Changes, o.Changes) && slices.Equal(op.FDs, o.FDs)
 }
 
@@ -42,7 +50,7 @@ func (op Op) Equal(o Op) bool {
 type Result struct {
 	Pending bool          // it has not returned, as far as is known
 	Errno   syscall.Errno // 0 if it went well
-	N       int64         // the descriptor made, the first of two; or bytes; CallSockErr: the error that was pending
+	N       int64         // the descriptor made, the first of two; or bytes; CallSockErr: the error that was pending; CallFork: the child; CallWait: a status
 	N2      int64         // the second descriptor of two
 	Events  []Kevent      // CallKevent: what was returned, records with Error among it
 	Polled  []Polled      // CallPoll, CallSelect, CallEpollWait: what is ready

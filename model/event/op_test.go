@@ -25,6 +25,8 @@ func TestOpString(t *testing.T) {
 		"connect 3 7", "accept 3", "send 3 100", "send 3 100 oob", "recv 3 1 oob", "shutdown 3 read", "shutdown 3 write", "shutdown 3 both", "sockerr 3",
 		"fifo", "reopen 3 write", "pty", "termios 3 raw", "termios 3 canon|echo", "termios 3 canon|0x100", "write 3 5 nl", "write 3 1 eof", "write 3 2 erase", "write 3 0 kill", "poll", "poll wait=forever: 3 IN|OUT; -1 0; 4 PRI revents=IN",
 		"select 0", "select -5 wait=finite", "select 5 wait=forever: 3 r; 4 rwe; 4 we", "epoll", "epoll_ctl 0 add 3 IN|ET udata=7", "epoll_ctl 0 del 3 0",
+		"fork 1", "exec 2", "exit -2 255", "wait 3", "kill 1 0", "kill -1 99", "sigaction 15 catch", "sigaction 0 default", "sigaction 2 ignore", "sigmask block 2|15",
+		"sigmask unblock 0", "sigmask set 1|64", "poll mask=0", "poll wait=forever mask=2|15: 3 IN", "select 4 wait=finite mask=2: 3 r", "epoll_wait 0 room=8 wait=forever mask=15",
 		"epoll_ctl 0 mod -3 EXCLUSIVE|0x8000", "epoll_wait 0 room=8 wait=forever", "epoll_wait 0", "kevent 7 wait=forever: USER 2 fflags=TRIGGER; TIMER 1 ADD data=5",
 		"device mouse", "device request", "input 3 2", "output 3 0", "unplug -3", "control 3 immediate 1", "control 3 up -1",
 	} {
@@ -86,7 +88,7 @@ func TestParseOpErrors(t *testing.T) {
 		{"write 3 5 return", `"return"`, "nl, eof"},
 		{"write 3 5 nl nl", `"nl"`, "the end of write"},
 		{"termios 3 cooked", `"cooked"`, "canon"},
-		{"poll 3", `"3"`, "wait=, or a colon before the entries"},
+		{"poll 3", `"3"`, "wait=, or mask=, or a colon before the entries"},
 		{"poll: 3", `"3"`, "a descriptor and conditions"},
 		{"poll: 3 IN; 4 OOT", `"OOT"`, "OUT"},
 		{"select: 3 r", "select", "count of descriptors"},
@@ -106,6 +108,18 @@ func TestParseOpErrors(t *testing.T) {
 		{"control 3 slow 1", `"slow"`, "immediate, timeout"},
 		{"control 3 up", "control", "value"},
 		{"epoll_wait 0: 3 IN", `":"`, "the end"},
+		{"fork", "fork", "process"},
+		{"fork x", `"x"`, "32 bits"},
+		{"exit 2", "exit", "status"},
+		{"exit 2 -1", `"-1"`, "at least 0"},
+		{"sigaction 15 drop", `"drop"`, "default, ignore, catch"},
+		{"sigmask hold 2", `"hold"`, "block, unblock, set"},
+		{"sigmask block 2|65", `"65"`, "from 1 to 64"},
+		{"sigmask block 2||3", `""`, "from 1 to 64"},
+		{"sigmask block", "sigmask", "set of signals"},
+		{"poll mask=: 3 IN", `""`, "from 1 to 64"},
+		{"poll mask=2 mask=3: 3 IN", `"mask=3"`, "wait="},
+		{"kevent 0 mask=2", `"mask=2"`, "room="},
 		{"kevent 0 room=1 room=2", `"room=2"`, "wait="},
 		{"kevent 0: READ 1 ADD; REED 2", `"REED"`, "READ, WRITE"},
 	} {
@@ -125,7 +139,8 @@ func TestParseOpErrors(t *testing.T) {
 
 func FuzzParseOp(f *testing.F) {
 	for _, s := range []string{"kqueue", "probe unsafe|blocks", "set 5 -12", "dup2 3 7", "kevent 0 room=8 wait=forever: READ 1 ADD|CLEAR; USER 2 ADD", "kevent", ":", "close 0x3",
-		"listen 3 7 1", "send 3 1 oob", "shutdown 3 both", "termios 4 raw|canon|0x8", "poll wait=forever: 3 IN; 4 OUT|PRI", "select 5: 3 r; 4 rwe", "epoll_ctl 0 add 3 IN|ET udata=7", "epoll_wait 0 wait=finite room=2", "device usb", "input 3 2", "control 3 timeout -5"} {
+		"listen 3 7 1", "send 3 1 oob", "shutdown 3 both", "termios 4 raw|canon|0x8", "poll wait=forever: 3 IN; 4 OUT|PRI", "select 5: 3 r; 4 rwe", "epoll_ctl 0 add 3 IN|ET udata=7", "epoll_wait 0 wait=finite room=2", "device usb", "input 3 2", "control 3 timeout -5",
+		"fork 1", "exit 2 1", "kill 1 15", "sigaction 15 catch", "sigmask block 2|15", "poll wait=forever mask=0: 3 IN"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -185,6 +200,7 @@ func TestOpEqual(t *testing.T) {
 		"listen 3 7 1", "listen 3 7 2", "poll: 3 IN", "poll: 3 OUT", "poll wait=finite: 3 IN", "select 5: 3 r", "select 5: 3 w", "select 6: 3 r",
 		"epoll_ctl 0 add 3 IN", "epoll_ctl 0 mod 3 IN", "epoll_ctl 0 add 4 IN", "epoll_ctl 0 add 3 OUT", "epoll_ctl 0 add 3 IN udata=1", "epoll_wait 0 room=1", "epoll_wait 0 room=2",
 		"device mouse", "device psm", "input 3 1", "input 3 2", "output 3 1", "unplug 3", "control 3 up 1", "control 3 up 0", "control 3 carrier 1",
+		"fork 1", "fork 2", "exec 2", "exit 2 0", "exit 2 1", "wait 2", "kill 2 1", "kill 2 2", "sigaction 2 ignore", "sigaction 2 catch", "sigmask block 2", "sigmask set 2", "sigmask set 3", "poll mask=0: 3 IN", "poll mask=2: 3 IN",
 	} {
 		op, err := event.ParseOp(s)
 		if err != nil {

@@ -116,6 +116,16 @@ var (
 	units       = number("count of units", 64, 0, func(op *Op) *int64 { return &op.N })
 	value       = number("value", 64, math.MinInt64, func(op *Op) *int64 { return &op.N })
 	conditions  = bits("condition", pollWords, func(op *Op) *PollEvents { return &op.Events })
+
+	pid       = number("process", 32, math.MinInt32, func(op *Op) *int { return &op.Pid })
+	sig       = number("signal", 32, math.MinInt32, func(op *Op) *int { return &op.Sig })
+	status    = number("status", 32, 0, func(op *Op) *int64 { return &op.N })
+	sigAction = name("action", sigActionNames, func(op *Op) *SigAction { return &op.Action })
+	sigHow    = name("way", sigHowNames, func(op *Op) *SigHow { return &op.How })
+	sigs      = arg{"set of signals",
+		func(op *Op, s string) (err error) { op.Sigs, err = parseSigset(s); return err },
+		func(op *Op) string { return op.Sigs.String() },
+	}
 )
 
 // The words that may be there.
@@ -141,6 +151,19 @@ var (
 		},
 		func(op *Op) string { return strconv.FormatUint(op.Udata, 10) },
 	})
+	mask = opt{"mask=", arg{"mask",
+		func(op *Op, s string) (err error) {
+			op.Masked = true
+			op.Sigs, err = parseSigset(s)
+			return err
+		},
+		func(op *Op) string {
+			if !op.Masked {
+				return ""
+			}
+			return op.Sigs.String()
+		},
+	}}
 	manner = opt{"", arg{"manner",
 		func(op *Op, s string) error {
 			for name := range strings.SplitSeq(s, "|") {
@@ -301,6 +324,14 @@ func selectedText(p PollFD) string {
 //	output 4 100
 //	unplug 3
 //	control 5 immediate 1
+//	poll wait=forever mask=2|15: 3 IN
+//	fork 1
+//	exec 2
+//	exit 2 1
+//	wait 2
+//	kill 1 15
+//	sigaction 15 catch
+//	sigmask block 2|15
 //
 // Behind a write may stand what the last byte is to a terminal, one of nl, eof, erase
 // and kill. Room is 0 and wait is zero unless they are given; the entries of a list are
@@ -310,6 +341,9 @@ func selectedText(p PollFD) string {
 // at the other side of a device, of so many units. Of select the first
 // number is one more than the highest descriptor that it looks at, and r, w and e
 // are its sets of descriptors to read, to write and with an exceptional condition.
+// With a mask, a set of signals by their numbers, poll is ppoll(2), select pselect(2)
+// and epoll_wait epoll_pwait(2). Behind fork, exec, exit, wait and kill stands a
+// process; 1 is that of the threads, which act for all others.
 func (op Op) String() string {
 	var b strings.Builder
 	b.WriteString(op.Call.String())
