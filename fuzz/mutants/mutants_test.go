@@ -141,6 +141,9 @@ func TestSound(t *testing.T) {
 			if c.Package() || seen[c] || testing.Short() && !short[m.Name] {
 				continue // a package's own tests are run with the package
 			}
+			if raceEnabled && c.Explored() {
+				continue // package fuzz explores the scenarios with the race detector
+			}
 			seen[c] = true
 			t.Run(c.Under+"/"+c.Test, func(t *testing.T) {
 				t.Parallel()
