@@ -314,6 +314,12 @@ var sequence = [...][]event.Step{
 	event.CallRecv:       {event.Found, event.Acted},
 	event.CallShutdown:   {event.Found, event.Acted},
 	event.CallSockErr:    {event.Found, event.Acted},
+
+	event.CallDevice:  {event.Made},
+	event.CallInput:   {event.Found, event.Acted},
+	event.CallOutput:  {event.Found, event.Acted},
+	event.CallUnplug:  {event.Found, event.Acted},
+	event.CallControl: {event.Found, event.Acted},
 }
 
 // sequenceOf returns the steps of a call, none if it is not known here.
@@ -376,9 +382,6 @@ func (r *replay) returns(n int32, c *call, rec *Record) bool {
 		return r.waited(n, c, rec)
 	case event.CallKevent:
 		return r.answers(c, rec)
-	case event.CallSet, event.CallRead, event.CallWrite, event.CallTermios, event.CallReopen,
-		event.CallListen, event.CallConnect, event.CallAccept, event.CallSend, event.CallRecv, event.CallShutdown, event.CallSockErr:
-		return r.acted(c, rec)
 	case event.CallClose, event.CallDup2:
 		for c.stage == 3 && r.s.Refuse(c.shut) {
 		}
@@ -391,6 +394,9 @@ func (r *replay) returns(n int32, c *call, rec *Record) bool {
 		return (c.stage == 3 || c.stage == 1 && c.life == 0) && res.Equal(event.Result{Errno: c.errno})
 	}
 	steps := sequenceOf(op.Call)
+	if len(steps) > 1 && steps[1] == event.Acted {
+		return r.acted(c, rec)
+	}
 	return steps != nil && c.stage == len(steps)
 }
 

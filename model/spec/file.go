@@ -77,6 +77,19 @@ var makers = [...]func(s *State, op event.Op) (first file, second file){
 	event.CallPty: func(*State, event.Op) (a, b file) {
 		return file{kind: master, modes: newTermios}, file{kind: slave}
 	},
+
+	event.CallDevice: func(_ *State, op event.Op) (a, b file) { return devices[op.Device], b },
+}
+
+// devices has each device as it is when it is made. What has no kind is none.
+var devices = [...]file{
+	event.Request: {},
+}
+
+// makes reports whether op makes a file at all: a device that nobody has described is
+// ENOSYS.
+func makes(op event.Op) bool {
+	return op.Call != event.CallDevice || int(op.Device) < len(devices) && devices[op.Device].kind != 0
 }
 
 // A behaviour is what the files of one kind do. All values are passed, and none
@@ -131,8 +144,10 @@ func (plain) act(_ *State, _ int32, w *Work, op *event.Op) {
 	switch op.Call {
 	case event.CallListen, event.CallConnect, event.CallAccept, event.CallSend, event.CallRecv, event.CallShutdown, event.CallSockErr:
 		w.fails(syscall.ENOTSOCK)
-	case event.CallTermios:
+	case event.CallTermios, event.CallControl:
 		w.fails(syscall.ENOTTY)
+	case event.CallInput, event.CallOutput, event.CallUnplug:
+		w.fails(syscall.ENODEV)
 	default:
 		w.fails(syscall.EINVAL)
 	}

@@ -87,7 +87,7 @@ func drawOp(t *rapid.T, timers bool, sc scene) event.Op {
 		event.CallKevent, event.CallKevent, event.CallKevent, event.CallKevent, event.CallKevent, event.CallKevent, event.CallKevent, event.CallKevent, event.CallKevent, event.CallKevent, event.CallKevent, event.CallKevent,
 		event.CallSet, event.CallSet, event.CallSet, event.CallRead, event.CallRead, event.CallWrite, event.CallWrite, event.CallWrite,
 		event.CallKqueue, event.CallPipe, event.CallProbe, event.CallDup, event.CallDup2, event.CallClose,
-		event.CallPoll, event.CallPoll, event.CallPoll, event.CallSelect,
+		event.CallPoll, event.CallPoll, event.CallPoll, event.CallSelect, event.CallInput, event.CallControl,
 	}...)).Draw(t, "call")
 	op := event.Op{Call: call}
 	switch call {
@@ -98,8 +98,18 @@ func drawOp(t *rapid.T, timers bool, sc scene) event.Op {
 		op.Sock = rapid.SampledFrom([]event.SockType{event.Stream, event.Stream, max(sc.sock, event.Stream), event.Datagram}).Draw(t, "socket type")
 		return op
 	}
+	if call == event.CallDevice {
+		op.Device = sc.device
+		return op
+	}
 	op.FD = numbers.Draw(t, "fd")
 	switch call {
+	case event.CallInput, event.CallOutput:
+		op.N = amounts.Draw(t, "units")
+	case event.CallUnplug:
+	case event.CallControl:
+		op.Control = rapid.SampledFrom([]event.Control{event.Immediate, event.Timeout, event.Buffer, event.Lowat, event.Flush, event.Carrier, event.Up}).Draw(t, "control")
+		op.N = rapid.OneOf(rapid.Int64Range(-1, 2), amounts).Draw(t, "value")
 	case event.CallSend, event.CallRecv:
 		op.N = amounts.Draw(t, "bytes")
 		op.OOB = rapid.IntRange(0, 3).Draw(t, "urgent") == 3
@@ -181,6 +191,7 @@ type scene struct {
 	calls   []event.Call
 	keys    bool           // writes have them
 	sock    event.SockType // of sockets that are made; mostly streams
+	device  event.Device   // that is made
 }
 
 var scenes = []scene{

@@ -325,7 +325,8 @@ func (s *State) takeError(n int32) (errno syscall.Errno) {
 // act takes a step of what is done to a socket.
 func (k sockets) act(s *State, n int32, w *Work, op *event.Op) {
 	if s.files[n].gone && w.stage == 0 {
-		if op.Call == event.CallSet || op.Call == event.CallTermios || op.Call == event.CallReopen {
+		switch op.Call {
+		case event.CallSet, event.CallTermios, event.CallReopen, event.CallInput, event.CallOutput, event.CallUnplug, event.CallControl:
 			k.plain.act(s, n, w, op)
 			return
 		}

@@ -37,6 +37,9 @@ func (s *State) Apply(op event.Op) event.Result {
 	}
 	switch shapes[op.Call] {
 	case making:
+		if !makes(op) {
+			break
+		}
 		fd := s.lowest()
 		l, _ := s.Make(op, fd)
 		r := event.Result{N: int64(fd)}
@@ -94,6 +97,12 @@ var shapes = [256]shape{
 	event.CallRecv:       acting,
 	event.CallShutdown:   acting,
 	event.CallSockErr:    acting,
+
+	event.CallDevice:  making,
+	event.CallInput:   acting,
+	event.CallOutput:  acting,
+	event.CallUnplug:  acting,
+	event.CallControl: acting,
 }
 
 // Step returns every state in which the world may be after op has answered r in

@@ -18,9 +18,9 @@ func (s *State) Reset(free Freedom) {
 
 // Make is the first step of what makes a file, or two of which it is that of the
 // first: fd is a descriptor for it from now on. It returns the life, false if the
-// number cannot be.
+// number cannot be, or nothing is made.
 func (s *State) Make(op event.Op, fd int) (Life, bool) {
-	if !s.anyNumber(fd) {
+	if !s.anyNumber(fd) || !makes(op) {
 		return Life{}, false
 	}
 	n := int32(len(s.files))
