@@ -193,7 +193,7 @@ func TestBadUsage(t *testing.T) {
 		{"bench single --format yaml", []string{`unknown format "yaml"`}},
 		{"bench single --out file", []string{"--out: a report cannot be written to file"}},
 		{"bench single --budget 25h", []string{"want 10ms to 24h"}},
-		{"list strategy", []string{`unknown kind "strategy"`, "strategies, workloads, scenarios, schedulers, formats"}},
+		{"list strategy", []string{`unknown kind "strategy"`, "strategies, workloads, scenarios, schedulers, devices, formats"}},
 		{"list --format bench", []string{`unknown format "bench"`, "table, json"}},
 		{"check giant", []string{`check takes no arguments, got "giant"`}},
 		{"check --strategies gaint", []string{`unknown strategy "gaint"`, "did you mean giant?"}},

@@ -20,7 +20,7 @@ type listed struct {
 }
 
 // The kinds, as arguments of list.
-var kinds = []string{"strategies", "workloads", "scenarios", "schedulers", "formats"}
+var kinds = []string{"strategies", "workloads", "scenarios", "schedulers", "devices", "formats"}
 
 func (a *app) listVerb() *cobra.Command {
 	var format string
@@ -28,12 +28,15 @@ func (a *app) listVerb() *cobra.Command {
 		Use:   "list [" + strings.Join(kinds, "|") + "]",
 		Short: "what can be named: " + strings.Join(kinds, ", "),
 		Long: `List prints every name that --strategies, --workloads, --scenario, --scheduler,
---format and the arguments of bench and stress take, with a line on each.
+--format and the arguments of bench and stress take, with a line on each. Of devices
+it says what each filter's data and EV_EOF mean, whether it is MP-safe (else it runs
+under the mplock), and whether it may block.
 
 Exit status: 0, or 2 on bad usage.`,
 		Example: a.examples(
 			"list",
 			"list workloads",
+			"list devices                     everything that can be watched",
 			"list --format json strategies"),
 		Args:      cobra.ArbitraryArgs,
 		ValidArgs: kinds,
@@ -52,6 +55,12 @@ Exit status: 0, or 2 on bad usage.`,
 		p := newPaint(a.stdout)
 		enc := json.NewEncoder(a.stdout)
 		for i, kind := range chosen {
+			if kind == kindDevices {
+				if err := a.listDevices(format, i > 0, p); err != nil {
+					return err
+				}
+				continue
+			}
 			var g grid
 			all := a.list(kind)
 			names := 0

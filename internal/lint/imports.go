@@ -31,6 +31,7 @@ var layers = []layer{
 	{"model/device", append([]string{"model/proc"}, kernel...)},
 	{"model/poll", append([]string{"model/proc"}, kernel...)},
 	{"model/netconn", append([]string{"model/device"}, kernel...)},
+	{"model/catalog", append([]string{"model/proc", "model/device", "model/machine/sched"}, kernel...)},
 	{"model/host", append([]string{"model/proc", "model/device"}, kernel...)},
 	{"strategies", []string{"model/machine", "model/kqueue"}},
 	{"strategies/strategytest", []string{"model", "strategies", "linearizability"}},

@@ -11,7 +11,7 @@ import (
 // kernelDirs is what must run on any back end of the machine: there the kernel
 // may wait, race and tell the time only through the machine's primitives. What
 // else it did a virtual machine would not see.
-var kernelDirs = []string{"model/kqueue", "model/proc", "model/device", "model/poll", "model/spec"}
+var kernelDirs = []string{"model/kqueue", "model/proc", "model/device", "model/poll", "model/catalog", "model/spec"}
 
 // barred are packages that the kernel must not use, with all below them.
 var barred = []string{"sync", "os", "net", "unsafe", "math/rand", "runtime", "context", "iter", "testing", "log"}

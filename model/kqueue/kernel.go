@@ -47,6 +47,15 @@ func (k *Kernel) Install(f event.Filter, open Opener) {
 	k.open[-f] = open
 }
 
+// Opener returns what was installed for filter f, nil if nothing was. Who wants each of
+// its knotes to ask another filter installs an Opener of its own around it.
+func (k *Kernel) Opener(f event.Filter) Opener {
+	if !valid(f) {
+		return nil
+	}
+	return k.open[-f]
+}
+
 func valid(f event.Filter) bool { return f <= event.Read && f >= event.FS }
 
 // A File is what a descriptor stands for.
