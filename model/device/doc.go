@@ -1,5 +1,6 @@
 // Package device holds what can be watched: pipes, fifos, pseudo-terminals, sockets,
-// timers, user events, and a test device.
+// timers, user events, devices that are a buffer between a program and an interrupt,
+// and a test device.
 //
 // A device is some state, the [kqueue.Source] that guards it, and the filters
 // that look at it. Whoever changes the state does so in the source's domain and
