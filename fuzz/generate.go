@@ -125,7 +125,9 @@ func (g *drawing) changes(n int) []event.Kevent {
 	return all
 }
 
-var filters = []event.Filter{event.Read, event.Read, event.Read, event.Read, event.Write, event.Write, event.Except, event.User, event.User, event.Timer}
+var filters = []event.Filter{event.Read, event.Read, event.Read, event.Read, event.Write, event.Write, event.Except, event.User, event.User, event.Timer,
+	event.AIO,
+}
 
 func (g *drawing) change() event.Kevent {
 	kev := event.Kevent{Filter: rapid.SampledFrom(filters).Draw(g.t, "filter"), Flags: g.flags()}

@@ -25,6 +25,10 @@ const (
 	connection // a stream socket, which is connected or may be
 	listener
 	datagrams // a datagram socket
+
+	disk
+	request // of a disk
+
 	allClasses
 )
 
@@ -44,6 +48,8 @@ var watchedBy = [allClasses][]event.Filter{
 	connection: {event.Read, event.Write, event.Except},
 	listener:   {event.Read, event.Write, event.Except},
 	datagrams:  {event.Read, event.Write, event.Except},
+
+	request: {event.AIO},
 }
 
 // An object is something that scripts have, and what is done with it. What threads
@@ -76,6 +82,8 @@ func often(n int, a act) []act { return slices.Repeat([]act{a}, n) }
 var objects = []*object{
 	queues, pipes, probes, epolls, fifos, ptys,
 	pairs, datagramPairs, networks, datagramNetworks,
+
+	disks,
 }
 
 var queues = &object{

@@ -233,7 +233,9 @@ func makes(c event.Call) bool { return c.Makes() > 0 && c != event.CallDup && !o
 
 // opens reports whether a call makes a file by another, or takes one, which it finds
 // first.
-func opens(c event.Call) bool { return c == event.CallReopen || c == event.CallAccept }
+func opens(c event.Call) bool {
+	return c == event.CallReopen || c == event.CallAccept || c == event.CallAIO
+}
 
 // nested reports whether a knote may watch a kqueue.
 func (p *plan) nested(k key) bool {

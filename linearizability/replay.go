@@ -320,6 +320,13 @@ var sequence = [...][]event.Step{
 	event.CallOutput:  {event.Found, event.Acted},
 	event.CallUnplug:  {event.Found, event.Acted},
 	event.CallControl: {event.Found, event.Acted},
+
+	event.CallDisk:      {event.Made},
+	event.CallAIO:       {event.Found, event.Acted, event.Made},
+	event.CallComplete:  {event.Found, event.Acted},
+	event.CallAIOCancel: {event.Found, event.Acted},
+	event.CallAIOError:  {event.Found, event.Acted},
+	event.CallAIOReturn: {event.Found, event.Acted},
 }
 
 // sequenceOf returns the steps of a call, none if it is not known here.

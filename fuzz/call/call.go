@@ -88,6 +88,13 @@ var calls = [...]func(c *Caller, td *machine.Thread, op *event.Op) event.Result{
 	event.CallOutput:  (*Caller).output,
 	event.CallUnplug:  (*Caller).unplug,
 	event.CallControl: (*Caller).control,
+
+	event.CallDisk:      (*Caller).disk,
+	event.CallAIO:       (*Caller).aio,
+	event.CallComplete:  (*Caller).complete,
+	event.CallAIOCancel: (*Caller).aioCancel,
+	event.CallAIOError:  (*Caller).aioError,
+	event.CallAIOReturn: (*Caller).aioReturn,
 }
 
 // number is the result of a call that answers one, or fails.

@@ -50,6 +50,13 @@ const (
 	CallSigaction // make Action what becomes of Sig
 	CallSigmask   // change what signals the calling thread blocks, by Sigs as How says
 
+	CallDisk      // make a disk: its descriptor
+	CallAIO       // ask disk FD to read or to write, as Side says, N bytes: the descriptor of the request
+	CallComplete  // have the hardware complete request FD with N bytes, or, if N is negative, an error
+	CallAIOCancel // cancel request FD: 1 if it was in flight, else 3
+	CallAIOError  // ask how request FD stands: its errno
+	CallAIOReturn // take the result of request FD: how many bytes
+
 	calls
 )
 
@@ -97,6 +104,13 @@ var grammar = [calls]syntax{
 	CallKill:      {name: "kill", args: []arg{pid, sig}},
 	CallSigaction: {name: "sigaction", args: []arg{sig, sigAction}},
 	CallSigmask:   {name: "sigmask", args: []arg{sigHow, sigs}},
+
+	CallDisk:      {name: "disk", makes: 1},
+	CallAIO:       {name: "aio", makes: 1, args: []arg{fd, side, count}},
+	CallComplete:  {name: "complete", args: []arg{fd, transferred}},
+	CallAIOCancel: {name: "aio_cancel", args: []arg{fd}},
+	CallAIOError:  {name: "aio_error", args: []arg{fd}},
+	CallAIOReturn: {name: "aio_return", args: []arg{fd}},
 }
 
 // callNames are the names of all calls, in order.

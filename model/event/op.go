@@ -10,7 +10,7 @@ import (
 type Op struct {
 	Call    Call
 	Sock    SockType   // CallSocketpair, CallSocket
-	Side    Side       // CallShutdown, CallReopen
+	Side    Side       // CallShutdown, CallReopen, CallAIO
 	Ctl     EpollOp    // CallEpollCtl
 	Manner  Manner     // CallProbe
 	Device  Device     // CallDevice

@@ -29,6 +29,7 @@ func TestOpString(t *testing.T) {
 		"sigmask unblock 0", "sigmask set 1|64", "poll mask=0", "poll wait=forever mask=2|15: 3 IN", "select 4 wait=finite mask=2: 3 r", "epoll_wait 0 room=8 wait=forever mask=15",
 		"epoll_ctl 0 mod -3 EXCLUSIVE|0x8000", "epoll_wait 0 room=8 wait=forever", "epoll_wait 0", "kevent 7 wait=forever: USER 2 fflags=TRIGGER; TIMER 1 ADD data=5",
 		"device mouse", "device request", "input 3 2", "output 3 0", "unplug -3", "control 3 immediate 1", "control 3 up -1",
+		"disk", "aio 3 read 100", "aio 3 write 0", "complete 4 100", "complete 4 -1", "aio_cancel 4", "aio_error 4", "aio_return 4",
 	} {
 		op, err := event.ParseOp(s)
 		if err != nil || op.String() != s {

@@ -102,6 +102,7 @@ var (
 	newFD       = number("new descriptor", 32, math.MinInt32, func(op *Op) *int { return &op.To })
 	watchedFD   = number("watched descriptor", 32, math.MinInt32, func(op *Op) *int { return &op.To })
 	level       = number("level", 64, math.MinInt64, func(op *Op) *int64 { return &op.N })
+	transferred = number("count of bytes, or a negative number", 64, math.MinInt64, func(op *Op) *int64 { return &op.N })
 	count       = number("count of bytes", 64, 0, func(op *Op) *int64 { return &op.N })
 	port        = number("port", 32, math.MinInt32, func(op *Op) *int64 { return &op.N })
 	backlog     = number("backlog", 32, math.MinInt32, func(op *Op) *int { return &op.Backlog })
@@ -332,6 +333,12 @@ func selectedText(p PollFD) string {
 //	kill 1 15
 //	sigaction 15 catch
 //	sigmask block 2|15
+//	disk
+//	aio 3 read 100
+//	complete 4 100
+//	aio_cancel 4
+//	aio_error 4
+//	aio_return 4
 //
 // Behind a write may stand what the last byte is to a terminal, one of nl, eof, erase
 // and kill. Room is 0 and wait is zero unless they are given; the entries of a list are

@@ -60,6 +60,7 @@ var errnos = map[string]syscall.Errno{
 	"EADDRINUSE": syscall.EADDRINUSE, "EADDRNOTAVAIL": syscall.EADDRNOTAVAIL, "ECONNABORTED": syscall.ECONNABORTED, "ECONNRESET": syscall.ECONNRESET, "ENOBUFS": syscall.ENOBUFS,
 	"EISCONN": syscall.EISCONN, "ENOTCONN": syscall.ENOTCONN, "ECONNREFUSED": syscall.ECONNREFUSED, "EALREADY": syscall.EALREADY,
 	"EINPROGRESS": syscall.EINPROGRESS, "ENXIO": syscall.ENXIO, "ENOTTY": syscall.ENOTTY, "EFAULT": syscall.EFAULT,
+	"ECANCELED": syscall.ECANCELED,
 }
 
 func flag(name string, bit uint32) word { return word{name, bit, bit} }
@@ -121,7 +122,7 @@ func hex(v uint32) string {
 //
 // Filter and ident always stand there, the rest only if it is not 0. Names of
 // fflags are those that the filter knows. An errno is written by its name: the data
-// of a record with Error and of Except, and the fflags of an event of Read or Write.
+// of a record with Error and of Except, and the fflags of an event of Read, Write or AIO.
 func (kev Kevent) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%v %d", kev.Filter, kev.Ident)
@@ -140,7 +141,7 @@ func (kev Kevent) String() string {
 	return b.String()
 }
 
-// fflags are those of the filter. Read and Write return an errno in them, and no sum of
+// fflags are those of the filter. Read, Write and AIO return an errno in them, and no sum of
 // flags that either knows is so large.
 func (kev *Kevent) fflags() string {
 	if kev.failed() {
@@ -152,7 +153,11 @@ func (kev *Kevent) fflags() string {
 }
 
 func (kev *Kevent) failed() bool {
-	return (kev.Filter == Read || kev.Filter == Write) && kev.Fflags > NoteLowat|NoteOOB
+	switch kev.Filter {
+	case Read, Write:
+		return kev.Fflags > NoteLowat|NoteOOB
+	}
+	return kev.Filter == AIO
 }
 
 func (kev *Kevent) data() string {
@@ -233,7 +238,7 @@ func parseFilter(s string) (Filter, error) {
 func (kev *Kevent) set(key, value string) (err error) {
 	switch key {
 	case "fflags":
-		if errno, ok := errnos[value]; ok && (kev.Filter == Read || kev.Filter == Write) {
+		if errno, ok := errnos[value]; ok && (kev.Filter == Read || kev.Filter == Write || kev.Filter == AIO) {
 			kev.Fflags = Fflags(errno)
 			break
 		}

@@ -81,7 +81,7 @@ func (q *Queue) target(td *machine.Thread, kev *event.Kevent) (t target, err err
 		return t, nil
 	}
 	switch kev.Filter {
-	case event.Read, event.Write, event.Except, event.Vnode:
+	case event.Read, event.Write, event.Except, event.Vnode, event.AIO:
 	default:
 		return t, errEINVAL // not installed
 	}

@@ -53,6 +53,8 @@ func (s *State) Control(ep, l Life, op event.Op) syscall.Errno {
 	exclusive := op.Ctl != event.EpollDel && op.Events&event.EpollExclusive != 0
 	add := op.Ctl == event.EpollAdd
 	switch {
+	case !s.watchable(l.file):
+		return syscall.EPERM
 	case s.files[q].kind != epoll || q == l.file:
 		return syscall.EINVAL
 	case s.files[q].gone && add:
@@ -89,6 +91,13 @@ func (s *State) Control(ep, l Life, op event.Op) syscall.Errno {
 	s.tell(i)
 	s.visit()
 	return 0
+}
+
+// watchable reports whether an epoll can watch a file at all. "EPERM: the target file fd
+// does not support epoll."
+func (s *State) watchable(n int32) bool {
+	b := s.of(n)
+	return b.knows(event.Read) || b.knows(event.Write) || b.knows(event.Except)
 }
 
 // want makes an item ask for events, whatever it was: it is enabled, and what it

@@ -22,6 +22,10 @@ type file struct {
 	modes event.Termios
 	text  string
 	whole int64
+
+	// Of a request.
+	aio   aio
+	errno syscall.Errno
 }
 
 // A kind is what a file is.
@@ -39,6 +43,9 @@ const (
 	master
 	slave
 	endpoint // a socket
+
+	disk
+	request // of a disk
 )
 
 // behaviours has what each kind of file does.
@@ -55,6 +62,9 @@ var behaviours = [...]behaviour{
 	master:    masters{},
 	slave:     slaves{},
 	endpoint:  sockets{},
+
+	disk:    disks{},
+	request: requests{},
 }
 
 // makers has what makes a file of nothing, or two: the first, of which peer is the
@@ -77,6 +87,8 @@ var makers = [...]func(s *State, op event.Op) (first file, second file){
 	event.CallPty: func(*State, event.Op) (a, b file) {
 		return file{kind: master, modes: newTermios}, file{kind: slave}
 	},
+
+	event.CallDisk: func(*State, event.Op) (a, b file) { return file{kind: disk}, b },
 
 	event.CallDevice: func(_ *State, op event.Op) (a, b file) { return devices[op.Device], b },
 }

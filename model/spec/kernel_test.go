@@ -91,7 +91,7 @@ func drawOp(t *rapid.T, timers bool, sc scene) event.Op {
 	}...)).Draw(t, "call")
 	op := event.Op{Call: call}
 	switch call {
-	case event.CallKqueue, event.CallPipe, event.CallProbe, event.CallFifo, event.CallPty, event.CallEpoll:
+	case event.CallKqueue, event.CallPipe, event.CallProbe, event.CallFifo, event.CallPty, event.CallEpoll, event.CallDisk:
 		return op
 	}
 	if call == event.CallSocket || call == event.CallSocketpair {
@@ -130,6 +130,12 @@ func drawOp(t *rapid.T, timers bool, sc scene) event.Op {
 			op.N = rapid.SampledFrom([]int64{1, 1, 2, 3, 5, 300, 1023, 2000}).Draw(t, "typed")
 			op.Key = rapid.SampledFrom([]event.Key{event.NoKey, event.NoKey, event.KeyNL, event.KeyNL, event.KeyEOF, event.KeyErase, event.KeyKill}).Draw(t, "key")
 		}
+	case event.CallAIO:
+		op.Side = rapid.SampledFrom([]event.Side{event.ReadSide, event.WriteSide, event.BothSides}).Draw(t, "side")
+		op.N = amounts.Draw(t, "asked")
+	case event.CallComplete:
+		op.N = rapid.OneOf(rapid.Just(int64(-1)), amounts).Draw(t, "transferred")
+	case event.CallAIOCancel, event.CallAIOError, event.CallAIOReturn:
 	case event.CallReopen:
 		op.Side = rapid.SampledFrom([]event.Side{event.ReadSide, event.WriteSide, event.BothSides}).Draw(t, "side")
 	case event.CallTermios:
@@ -218,6 +224,12 @@ func init() {
 		scene{name: "streams that listen", opening: []string{"socket stream", "listen 2 1 1", "socket stream", "connect 3 1", "socket stream", "connect 4 1", "accept 2"}, calls: connects},
 		scene{name: "datagrams to ports", sock: event.Datagram, opening: []string{"socket dgram", "listen 2 1 0", "socket dgram", "connect 3 1", "socket dgram"}, calls: connects},
 	)
+}
+
+func init() {
+	scenes = append(scenes, scene{name: "requests of a disk", opening: []string{"disk", "aio 2 read 100", "aio 2 write 512"}, calls: []event.Call{
+		event.CallAIO, event.CallAIO, event.CallComplete, event.CallComplete, event.CallComplete, event.CallAIOCancel, event.CallAIOError, event.CallAIOReturn, event.CallAIOReturn, event.CallClose,
+		event.CallEpollCtl, event.CallEpoll}})
 }
 
 func (sc scene) ops() []event.Op {

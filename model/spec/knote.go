@@ -49,7 +49,7 @@ func (s *State) Target(kev event.Kevent) (l Life, errno syscall.Errno) {
 	switch kev.Filter {
 	case event.User, event.Timer:
 		return Life{file: -1}, 0
-	case event.Read, event.Write, event.Except, event.Vnode:
+	case event.Read, event.Write, event.Except, event.Vnode, event.AIO:
 	default:
 		return l, syscall.EINVAL
 	}

@@ -103,6 +103,13 @@ var shapes = [256]shape{
 	event.CallOutput:  acting,
 	event.CallUnplug:  acting,
 	event.CallControl: acting,
+
+	event.CallDisk:      making,
+	event.CallAIO:       opening,
+	event.CallComplete:  acting,
+	event.CallAIOCancel: acting,
+	event.CallAIOError:  acting,
+	event.CallAIOReturn: acting,
 }
 
 // Step returns every state in which the world may be after op has answered r in
