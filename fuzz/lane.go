@@ -64,7 +64,7 @@ func (r *run) lane(thread int, t *script.Thread) *lane {
 	if l.r = r; l.main == nil {
 		l.main = l.do
 	}
-	l.caller.Begin(r.k, r.p, r.net, r.s.Seed, uint64(thread), !r.virtual)
+	l.caller.Begin(r.w, r.s.Seed, uint64(thread), !r.virtual)
 	r.n.Add(1)
 	return l
 }

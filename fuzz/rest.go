@@ -77,10 +77,7 @@ func (r *run) end() {
 // closeAll is what the closer does.
 func (r *run) closeAll(td *machine.Thread) {
 	defer r.caught("closer")
-	if r.invariants(r.p.Audit(td)); r.failed() {
-		return
-	}
-	if r.invariants(r.net.Audit(td)); r.failed() {
+	if r.invariants(r.w.Audit(td)); r.failed() {
 		return
 	}
 	for i := range r.used() {
@@ -101,7 +98,7 @@ func (r *run) closeAll(td *machine.Thread) {
 // left looks at what there is when everything has been closed, which should be
 // nothing.
 func (r *run) left() {
-	r.invariants(r.p.Empty())
+	r.invariants(r.w.Empty())
 	if n := r.m.Armed(); n > 0 {
 		r.fail(invariants, "I13: everything is closed, and %d callouts are armed", n)
 	}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/kqlab/kqlab/fuzz/script"
 	"github.com/kqlab/kqlab/linearizability"
-	"github.com/kqlab/kqlab/model/device"
+	"github.com/kqlab/kqlab/model/catalog"
 	"github.com/kqlab/kqlab/model/kqueue"
 	"github.com/kqlab/kqlab/model/machine"
 	"github.com/kqlab/kqlab/model/machine/sched"
@@ -151,14 +151,12 @@ func Run(s *script.Script, o Options) *Report {
 	return report
 }
 
-// boot makes a kernel and a process.
+// boot makes a kernel, a process and what else there is in a world.
 func (r *run) boot() {
 	r.n.Store(0)
 	r.strategy = r.o.New(r.m)
-	r.k = kqueue.New(r.m, r.strategy)
-	device.Install(r.k)
-	r.p = proc.New(r.k)
-	r.net = device.NewNetwork(r.k)
+	r.w = catalog.NewWorld(kqueue.New(r.m, r.strategy))
+	r.k, r.p = r.w.Kernel, r.w.Process
 }
 
 // wait has the script carried out, and reports whether that came to an end. A run
@@ -204,9 +202,9 @@ type run struct {
 	tracer   *tracer // of a virtual machine, if one is asked for
 	m        *machine.Machine
 	strategy kqueue.Strategy
-	k        *kqueue.Kernel
+	w        *catalog.World
+	k        *kqueue.Kernel // of w, as p is
 	p        *proc.Process
-	net      *device.Network
 
 	*memory
 	ready   atomic.Int32 // threads that have yet to come to the start

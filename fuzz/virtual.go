@@ -153,9 +153,7 @@ func (r *run) again() bool {
 		return true
 	}
 	strategy.Reset()
-	r.k.Reset()
-	r.p.Reset()
-	r.net.Reset()
+	r.w.Reset()
 	return true
 }
 

@@ -13,11 +13,10 @@ import (
 
 	"github.com/kqlab/kqlab/fuzz/call"
 	"github.com/kqlab/kqlab/linearizability"
-	"github.com/kqlab/kqlab/model/device"
+	"github.com/kqlab/kqlab/model/catalog"
 	"github.com/kqlab/kqlab/model/event"
 	"github.com/kqlab/kqlab/model/kqueue"
 	"github.com/kqlab/kqlab/model/machine"
-	"github.com/kqlab/kqlab/model/proc"
 	"github.com/kqlab/kqlab/strategies"
 )
 
@@ -98,12 +97,10 @@ func TestKernel(t *testing.T) {
 func record(s strategies.Entry, seed uint64) linearizability.History {
 	m := machine.Native(2)
 	k := kqueue.New(m, s.New(m))
-	device.Install(k)
-	p := proc.New(k)
-	net := device.NewNetwork(k)
+	w := catalog.NewWorld(k)
 	rec := linearizability.NewRecorder(nil)
 	main := &caller{td: m.Attach("main", 0), log: rec.Log(0)}
-	main.Begin(k, p, net, seed, 0, true)
+	main.Begin(w, seed, 0, true)
 	main.td.Listen(main.log)
 	defer main.td.Detach()
 	for _, c := range []event.Call{event.CallKqueue, event.CallPipe, event.CallProbe} {
@@ -116,7 +113,7 @@ func record(s strategies.Entry, seed uint64) linearizability.History {
 	var wg sync.WaitGroup
 	for n := 1; n <= 3; n++ {
 		c := &caller{log: rec.Log(n)}
-		c.Begin(k, p, net, seed, uint64(n), true)
+		c.Begin(w, seed, uint64(n), true)
 		rng := rand.New(rand.NewPCG(seed, uint64(n)))
 		wg.Go(func() {
 			c.td = m.Attach("thread", n%2)
@@ -130,7 +127,7 @@ func record(s strategies.Entry, seed uint64) linearizability.History {
 	wg.Wait()
 	h := rec.History()
 	for fd := range 8 {
-		p.Close(main.td, fd)
+		w.Process.Close(main.td, fd)
 	}
 	return h
 }

@@ -7,7 +7,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/kqlab/kqlab/model/device"
+	"github.com/kqlab/kqlab/model/catalog"
 	"github.com/kqlab/kqlab/model/event"
 	"github.com/kqlab/kqlab/model/kqueue"
 	"github.com/kqlab/kqlab/model/machine"
@@ -16,9 +16,9 @@ import (
 
 // A Caller carries out operations for one thread.
 type Caller struct {
-	k     *kqueue.Kernel
+	w     *catalog.World
+	k     *kqueue.Kernel // of w, as p is
 	p     *proc.Process
-	net   *device.Network
 	rng   rand.PCG // of what an operation leaves open
 	bytes []byte   // scratch of reads and writes
 
@@ -28,12 +28,11 @@ type Caller struct {
 	polling
 }
 
-// Begin makes c the caller of a thread of process p on kernel k, whose sockets are of
-// a network. What an operation
+// Begin makes c the caller of a thread of the process of a world. What an operation
 // leaves open is drawn from the seed. Results have their lists in memory that is
 // c's, and good until the next Begin; or with keep for as long as one likes.
-func (c *Caller) Begin(k *kqueue.Kernel, p *proc.Process, n *device.Network, seed1, seed2 uint64, keep bool) {
-	c.k, c.p, c.net = k, p, n
+func (c *Caller) Begin(w *catalog.World, seed1, seed2 uint64, keep bool) {
+	c.w, c.k, c.p = w, w.Kernel, w.Process
 	c.rng.Seed(seed1, seed2)
 	c.events, c.polled, c.poller = c.events[:0], c.polled[:0], nil
 	if keep {

@@ -5,22 +5,20 @@ import (
 	"testing"
 
 	"github.com/kqlab/kqlab/fuzz/call"
-	"github.com/kqlab/kqlab/model/device"
+	"github.com/kqlab/kqlab/model/catalog"
 	"github.com/kqlab/kqlab/model/event"
 	"github.com/kqlab/kqlab/model/kqueue"
 	"github.com/kqlab/kqlab/model/machine"
-	"github.com/kqlab/kqlab/model/proc"
 	"github.com/kqlab/kqlab/strategies"
 )
 
 func newCaller(t *testing.T) (*call.Caller, *machine.Thread) {
 	m := machine.Native(1)
 	k := kqueue.New(m, strategies.All[0].New(m))
-	device.Install(k)
 	td := m.Attach("test", 0)
 	t.Cleanup(td.Detach)
 	c := new(call.Caller)
-	c.Begin(k, proc.New(k), device.NewNetwork(k), 1, 2, true)
+	c.Begin(catalog.NewWorld(k), 1, 2, true)
 	return c, td
 }
 

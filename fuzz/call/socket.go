@@ -17,7 +17,7 @@ func (c *Caller) socketpair(td *machine.Thread, op *event.Op) event.Result {
 }
 
 func (c *Caller) socket(td *machine.Thread, op *event.Op) event.Result {
-	s, err := c.net.NewSocket(td, device.Inet, op.Sock)
+	s, err := c.w.Network.NewSocket(td, device.Inet, op.Sock)
 	if err != nil {
 		return fails(err)
 	}

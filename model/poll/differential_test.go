@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/kqlab/kqlab/fuzz/call"
-	"github.com/kqlab/kqlab/model/device"
+	"github.com/kqlab/kqlab/model/catalog"
 	"github.com/kqlab/kqlab/model/event"
 	"github.com/kqlab/kqlab/model/kqueue"
 	"github.com/kqlab/kqlab/model/machine"
@@ -44,10 +44,10 @@ type ours struct {
 func newOurs(e strategies.Entry, fault string) *ours {
 	m := machine.Native(1)
 	k := kqueue.New(m, e.New(m))
-	device.Install(k)
-	o := &ours{k: k, p: proc.New(k), td: m.Attach("script", 0), fault: fault}
+	w := catalog.NewWorld(k)
+	o := &ours{k: k, p: w.Process, td: m.Attach("script", 0), fault: fault}
 	o.Poller = poll.New(o.td, k, o.p)
-	o.caller.Begin(k, o.p, device.NewNetwork(k), 1, 2, true)
+	o.caller.Begin(w, 1, 2, true)
 	return o
 }
 

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/kqlab/kqlab/fuzz/call"
-	"github.com/kqlab/kqlab/model/device"
+	"github.com/kqlab/kqlab/model/catalog"
 	"github.com/kqlab/kqlab/model/event"
 	"github.com/kqlab/kqlab/model/kqueue"
 	"github.com/kqlab/kqlab/model/machine"
@@ -28,9 +28,9 @@ type kernel struct {
 func newKernel(s strategies.Entry) *kernel {
 	m := machine.Native(1)
 	k := kqueue.New(m, s.New(m))
-	device.Install(k)
-	c := &kernel{p: proc.New(k), td: m.Attach("test", 0)}
-	c.c.Begin(k, c.p, device.NewNetwork(k), 1, 1, true)
+	w := catalog.NewWorld(k)
+	c := &kernel{p: w.Process, td: m.Attach("test", 0)}
+	c.c.Begin(w, 1, 1, true)
 	return c
 }
 
