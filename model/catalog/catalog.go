@@ -75,7 +75,9 @@ type Act struct {
 }
 
 // All returns the table, in its order.
-func All() []Device { return slices.Concat(streams, terminals, sockets, owned, nested, probes) }
+func All() []Device {
+	return slices.Concat(streams, terminals, sockets, buffered, owned, nested, probes)
+}
 
 // Find returns the device of that name, false if there is none.
 func Find(name string) (Device, bool) {

@@ -14,6 +14,7 @@ type World struct {
 	Kernel  *kqueue.Kernel
 	Process *proc.Process
 	Network *device.Network
+	Bus     *device.Bus
 
 	// Queue is the one that watches the units that are being made.
 	Queue *kqueue.Queue
@@ -24,7 +25,7 @@ type World struct {
 // NewWorld makes a world on a kernel that knows no filter yet.
 func NewWorld(k *kqueue.Kernel) *World {
 	device.Install(k)
-	return &World{Kernel: k, Process: proc.New(k), Network: device.NewNetwork(k)}
+	return &World{Kernel: k, Process: proc.New(k), Network: device.NewNetwork(k), Bus: device.NewBus(k)}
 }
 
 // Next returns a number that no unit of the world has had: a port, or the ident of what
@@ -40,6 +41,7 @@ func (w *World) Reset() {
 	w.Kernel.Reset()
 	w.Process.Reset()
 	w.Network.Reset()
+	w.Bus.Reset()
 	w.Queue, w.last = nil, 0
 }
 
