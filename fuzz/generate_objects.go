@@ -29,6 +29,8 @@ const (
 	disk
 	request // of a disk
 
+	pass
+
 	allClasses
 )
 
@@ -50,6 +52,8 @@ var watchedBy = [allClasses][]event.Filter{
 	datagrams:  {event.Read, event.Write, event.Except},
 
 	request: {event.AIO},
+
+	pass: {event.Read, event.Write, event.Except},
 }
 
 // An object is something that scripts have, and what is done with it. What threads
@@ -83,7 +87,7 @@ var objects = []*object{
 	queues, pipes, probes, epolls, fifos, ptys,
 	pairs, datagramPairs, networks, datagramNetworks,
 
-	disks,
+	disks, passes,
 }
 
 var queues = &object{

@@ -41,15 +41,21 @@ func (c *Caller) request(td *machine.Thread, op *event.Op) (*device.AIO, error) 
 	return a, nil
 }
 
-// complete is an interrupt, as input is.
+// complete is an interrupt, as input is: of what N says, says the file.
 func (c *Caller) complete(td *machine.Thread, op *event.Op) event.Result {
-	a, err := c.request(td, op)
+	f, err := c.p.File(td, op.FD)
 	if err != nil {
 		return fails(err)
 	}
+	d, ok := f.(interface {
+		Complete(td *machine.Thread, n int64) error
+	})
+	if !ok {
+		return fails(syscall.EINVAL)
+	}
 	td.NoSleep = true
 	defer func() { td.NoSleep = false }()
-	return fails(a.Complete(td, op.N))
+	return fails(d.Complete(td, op.N))
 }
 
 func (c *Caller) aioCancel(td *machine.Thread, op *event.Op) event.Result {

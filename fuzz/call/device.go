@@ -3,6 +3,7 @@ package call
 import (
 	"syscall"
 
+	"github.com/kqlab/kqlab/model/device"
 	"github.com/kqlab/kqlab/model/event"
 	"github.com/kqlab/kqlab/model/kqueue"
 	"github.com/kqlab/kqlab/model/machine"
@@ -10,7 +11,7 @@ import (
 
 // devices has what makes each device. What is not in it is ENOSYS.
 var devices = [...]func(c *Caller, td *machine.Thread) kqueue.File{
-	event.Request: nil,
+	event.Request: func(c *Caller, td *machine.Thread) kqueue.File { return device.NewPass(td, c.k) },
 }
 
 func (c *Caller) device(td *machine.Thread, op *event.Op) event.Result {

@@ -52,7 +52,7 @@ const (
 
 	CallDisk      // make a disk: its descriptor
 	CallAIO       // ask disk FD to read or to write, as Side says, N bytes: the descriptor of the request
-	CallComplete  // have the hardware complete request FD with N bytes, or, if N is negative, an error
+	CallComplete  // have the hardware complete request FD with N bytes, or an error if N is negative; or of a request device the command with tag N
 	CallAIOCancel // cancel request FD: 1 if it was in flight, else 3
 	CallAIOError  // ask how request FD stands: its errno
 	CallAIOReturn // take the result of request FD: how many bytes

@@ -56,10 +56,12 @@ const (
 	Flush                        // throw away what is there (BIOCFLUSH, TIOCFLUSH, SNDCTL_DSP_RESET)
 	Carrier                      // 1: the other side is there; 0: it hangs up (DCD)
 	Up                           // 1: the interface is up; 0: it is down (IFF_UP)
+	Abort                        // take back the command with that tag (XPT_ABORT)
 )
 
 var controlNames = []string{
 	Immediate: "immediate", Timeout: "timeout", Buffer: "buffer", Lowat: "lowat", Flush: "flush", Carrier: "carrier", Up: "up",
+	Abort: "abort",
 }
 
 // String returns the name of the control as it is in the text of an [Op].

@@ -26,6 +26,10 @@ type file struct {
 	// Of a request.
 	aio   aio
 	errno syscall.Errno
+
+	// Of a request device.
+	replies string
+	absent  bool
 }
 
 // A kind is what a file is.
@@ -46,6 +50,8 @@ const (
 
 	disk
 	request // of a disk
+
+	pass
 )
 
 // behaviours has what each kind of file does.
@@ -65,6 +71,8 @@ var behaviours = [...]behaviour{
 
 	disk:    disks{},
 	request: requests{},
+
+	pass: passes{},
 }
 
 // makers has what makes a file of nothing, or two: the first, of which peer is the
@@ -95,7 +103,7 @@ var makers = [...]func(s *State, op event.Op) (first file, second file){
 
 // devices has each device as it is when it is made. What has no kind is none.
 var devices = [...]file{
-	event.Request: {},
+	event.Request: {kind: pass},
 }
 
 // makes reports whether op makes a file at all: a device that nobody has described is

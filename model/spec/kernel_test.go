@@ -106,10 +106,16 @@ func drawOp(t *rapid.T, timers bool, sc scene) event.Op {
 	switch call {
 	case event.CallInput, event.CallOutput:
 		op.N = amounts.Draw(t, "units")
+		if sc.commands {
+			op.N = rapid.Int64Range(0, 5).Draw(t, "completed")
+		}
 	case event.CallUnplug:
 	case event.CallControl:
 		op.Control = rapid.SampledFrom([]event.Control{event.Immediate, event.Timeout, event.Buffer, event.Lowat, event.Flush, event.Carrier, event.Up}).Draw(t, "control")
 		op.N = rapid.OneOf(rapid.Int64Range(-1, 2), amounts).Draw(t, "value")
+		if sc.commands && rapid.IntRange(0, 3).Draw(t, "abort") > 0 {
+			op.Control, op.N = event.Abort, rapid.Int64Range(-1, 8).Draw(t, "tag")
+		}
 	case event.CallSend, event.CallRecv:
 		op.N = amounts.Draw(t, "bytes")
 		op.OOB = rapid.IntRange(0, 3).Draw(t, "urgent") == 3
@@ -126,6 +132,9 @@ func drawOp(t *rapid.T, timers bool, sc scene) event.Op {
 		op.N = rapid.OneOf(rapid.Int64Range(-1, 4), amounts).Draw(t, "level")
 	case event.CallRead, event.CallWrite:
 		op.N = amounts.Draw(t, "bytes")
+		if sc.commands && rapid.IntRange(0, 7).Draw(t, "whole") > 0 {
+			op.N = rapid.SampledFrom([]int64{32, 32, 64, 96, 256, 320}).Draw(t, "commands")
+		}
 		if sc.keys && call == event.CallWrite {
 			op.N = rapid.SampledFrom([]int64{1, 1, 2, 3, 5, 300, 1023, 2000}).Draw(t, "typed")
 			op.Key = rapid.SampledFrom([]event.Key{event.NoKey, event.NoKey, event.KeyNL, event.KeyNL, event.KeyEOF, event.KeyErase, event.KeyKill}).Draw(t, "key")
@@ -135,6 +144,9 @@ func drawOp(t *rapid.T, timers bool, sc scene) event.Op {
 		op.N = amounts.Draw(t, "asked")
 	case event.CallComplete:
 		op.N = rapid.OneOf(rapid.Just(int64(-1)), amounts).Draw(t, "transferred")
+		if sc.commands {
+			op.N = rapid.Int64Range(-1, 8).Draw(t, "tag")
+		}
 	case event.CallAIOCancel, event.CallAIOError, event.CallAIOReturn:
 	case event.CallReopen:
 		op.Side = rapid.SampledFrom([]event.Side{event.ReadSide, event.WriteSide, event.BothSides}).Draw(t, "side")
@@ -143,7 +155,12 @@ func drawOp(t *rapid.T, timers bool, sc scene) event.Op {
 	case event.CallKevent:
 		op.FD = rapid.OneOf(rapid.IntRange(0, 1), numbers).Draw(t, "kq")
 		for range rapid.IntRange(0, 4).Draw(t, "changes") {
-			op.Changes = append(op.Changes, drawKevent(t, timers))
+			kev := drawKevent(t, timers)
+			if len(sc.watched) > 0 && rapid.IntRange(0, 3).Draw(t, "what the scene is of") > 0 {
+				w := rapid.SampledFrom(sc.watched).Draw(t, "watched")
+				kev.Filter, kev.Ident, kev.Fflags = w.Filter, w.Ident, min(kev.Fflags, 1)
+			}
+			op.Changes = append(op.Changes, kev)
 		}
 		op.Room = rapid.IntRange(0, 5).Draw(t, "room")
 		op.Wait = rapid.SampledFrom([]event.Wait{event.NoWait, event.NoWait, event.Forever, event.Finite}).Draw(t, "wait")
@@ -195,9 +212,12 @@ type scene struct {
 	name    string
 	opening []string
 	calls   []event.Call
-	keys    bool           // writes have them
-	sock    event.SockType // of sockets that are made; mostly streams
-	device  event.Device   // that is made
+	keys    bool // writes have them
+
+	commands bool           // reads and writes are of them
+	watched  []event.Kevent // most changes are to those
+	sock     event.SockType // of sockets that are made; mostly streams
+	device   event.Device   // that is made
 }
 
 var scenes = []scene{
@@ -229,7 +249,11 @@ func init() {
 func init() {
 	scenes = append(scenes, scene{name: "requests of a disk", opening: []string{"disk", "aio 2 read 100", "aio 2 write 512"}, calls: []event.Call{
 		event.CallAIO, event.CallAIO, event.CallComplete, event.CallComplete, event.CallComplete, event.CallAIOCancel, event.CallAIOError, event.CallAIOReturn, event.CallAIOReturn, event.CallClose,
-		event.CallEpollCtl, event.CallEpoll}})
+		event.CallEpollCtl, event.CallEpoll}, watched: []event.Kevent{{Filter: event.AIO, Ident: 3}, {Filter: event.AIO, Ident: 4}}})
+	scenes = append(scenes, scene{name: "commands to a device", opening: []string{"device request", "write 2 64", "complete 2 1"}, calls: []event.Call{
+		event.CallWrite, event.CallWrite, event.CallWrite, event.CallRead, event.CallRead, event.CallInput, event.CallInput, event.CallComplete, event.CallComplete, event.CallControl,
+		event.CallUnplug, event.CallDevice, event.CallEpollCtl, event.CallEpollCtl, event.CallEpoll}, commands: true, device: event.Request,
+		watched: []event.Kevent{{Filter: event.Read, Ident: 2}, {Filter: event.Write, Ident: 2}, {Filter: event.Except, Ident: 2}}})
 }
 
 func (sc scene) ops() []event.Op {
