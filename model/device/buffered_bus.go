@@ -89,7 +89,10 @@ func (b *Bus) Open(td *machine.Thread, of event.Device) (*Buffered, error) {
 	if !b.MPSafe {
 		d.ops, d.mp = unsafeBuffered, b.k.Machine().MPLock()
 	}
-	return d, b.register(td, d)
+	if err := b.register(td, d); err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
 // register makes known a device of a driver that shares something.

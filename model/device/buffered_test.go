@@ -1,6 +1,7 @@
 package device_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -10,6 +11,10 @@ import (
 
 	"github.com/kqlab/kqlab/model/device"
 	"github.com/kqlab/kqlab/model/event"
+	"github.com/kqlab/kqlab/model/kqueue"
+	"github.com/kqlab/kqlab/model/machine"
+	"github.com/kqlab/kqlab/model/machine/sched"
+	"github.com/kqlab/kqlab/strategies"
 )
 
 // A bufferedLab is a lab with one device on a descriptor, all of whose conditions are
@@ -21,8 +26,8 @@ type bufferedLab struct {
 	fd  uint64
 }
 
-func newBufferedLab(l *lab, of event.Device) *bufferedLab {
-	b := &bufferedLab{lab: l, bus: device.NewBus(l.k)}
+func newBufferedLab(l *lab, bus *device.Bus, of event.Device) *bufferedLab {
+	b := &bufferedLab{lab: l, bus: bus}
 	b.d = b.device(of)
 	b.fd = l.open(b.d)
 	for _, f := range []event.Filter{event.Read, event.Write, event.Except} {
@@ -243,7 +248,7 @@ func TestBufferedRows(t *testing.T) {
 	} {
 		t.Run(row.of.String(), func(t *testing.T) {
 			each(t, func(l *lab) {
-				b := newBufferedLab(l, row.of)
+				b := newBufferedLab(l, device.NewBus(l.k), row.of)
 				for _, line := range strings.Split(strings.TrimSpace(row.script), "\n") {
 					part := strings.SplitN(line, "|", 3)
 					want := strings.TrimSpace(part[2])
@@ -256,6 +261,295 @@ func TestBufferedRows(t *testing.T) {
 					l.must(b.d.Audit(l.td))
 				}
 			})
+		})
+	}
+}
+
+// What a filter of a row refuses, and leaves as it was; and what is answered by a device
+// that is released.
+func TestBufferedErrors(t *testing.T) {
+	for _, fact := range bufferedFacts {
+		t.Run(fact.of.String(), func(t *testing.T) {
+			each(t, func(l *lab) {
+				d, err := device.NewBus(l.k).Open(l.td, fact.of)
+				l.must(err)
+				fd := l.open(d)
+				for _, f := range []event.Filter{
+					event.Read, event.Write, event.Except, event.AIO, event.Vnode, event.Proc, event.Signal, event.FS,
+				} {
+					has := f == event.Read && fact.in > 0 || f == event.Write && (fact.out > 0 || fact.network) || f == event.Except
+					kev := func(flags event.Flags, fflags event.Fflags, data int64) event.Kevent {
+						return event.Kevent{Ident: fd, Filter: f, Flags: flags, Fflags: fflags, Data: data}
+					}
+					if !has {
+						if _, _, err := d.Source(f); err != syscall.EINVAL {
+							t.Errorf("a source for %v: %v, want EINVAL", f, err)
+						}
+						l.change(kev(event.Add, 0, 0), syscall.EINVAL)
+						continue
+					}
+					l.change(kev(event.Add, event.NoteLowat|event.NoteOOB, 1), syscall.EINVAL)
+					l.change(kev(event.Delete, 0, 0), syscall.ENOENT)
+					l.change(kev(event.Add, 0, -1), nil) // without NOTE_LOWAT data is ignored
+					if f == event.Except {
+						l.change(kev(event.Add, event.NoteLowat, 1), syscall.EINVAL)
+						l.change(kev(event.Add, event.NoteOOB, 0), nil)
+					} else {
+						l.change(kev(event.Add, event.NoteLowat, -1), syscall.EINVAL)
+						l.change(kev(event.Add, event.NoteOOB, 0), syscall.EINVAL)
+						l.change(kev(event.Add, event.NoteLowat, 1<<40), nil) // what the device holds
+					}
+				}
+				for i := range 2 {
+					want := syscall.EINVAL
+					if fact.in == 0 && i == 0 || fact.out == 0 && i == 1 {
+						want = syscall.ENODEV
+					}
+					n, err := []func(*machine.Thread, int) (int, error){d.Input, d.Output}[i](l.td, -1)
+					if n != 0 || err != want {
+						t.Errorf("-1 units, of direction %d: %d, %v, want %v", i, n, err, want)
+					}
+				}
+				for c := range event.Control(20) {
+					want := syscall.ENOTTY
+					if c == event.Lowat && fact.lowat || c == event.Flush && fact.flush || c == event.Up && fact.network {
+						want = 0
+					}
+					if err := d.Control(l.td, c, 1); err != want && (want != 0 || err != nil) {
+						t.Errorf("control %d: %v, want %v", c, err, want)
+					}
+				}
+				l.must(l.p.Close(l.td, int(fd)))
+				d.Release(l.td) // once more
+				b := make([]byte, 99)
+				for what, do := range map[string]func() (int, error){
+					"read":    func() (int, error) { return d.Read(l.td, b) },
+					"write":   func() (int, error) { return d.Write(l.td, b) },
+					"input":   func() (int, error) { return d.Input(l.td, 1) },
+					"output":  func() (int, error) { return d.Output(l.td, 1) },
+					"unplug":  func() (int, error) { return 0, d.Unplug(l.td) },
+					"control": func() (int, error) { return 0, d.Control(l.td, event.Flush, 0) },
+				} {
+					if n, err := do(); n != 0 || err != syscall.EBADF {
+						t.Errorf("%s of what is released: %d, %v, want EBADF", what, n, err)
+					}
+				}
+			})
+		})
+	}
+}
+
+// What has no row cannot be opened, nor can what is no device.
+func TestNoSuchDevice(t *testing.T) {
+	each(t, func(l *lab) {
+		bus := device.NewBus(l.k)
+		opens := map[event.Device]bool{}
+		for _, fact := range bufferedFacts {
+			opens[fact.of] = true
+		}
+		for of := range event.Device(255) {
+			want := error(syscall.ENXIO)
+			if opens[of] {
+				want = nil
+			}
+			if d, err := bus.Open(l.td, of); err != want || (d == nil) != (err != nil) {
+				t.Errorf("open of %d: %v, %v, want %v", of, d, err, want)
+			}
+		}
+	})
+}
+
+// The log is open once, and what was printed before is not read. The others of a sort
+// are devices of their own, whatever their drivers share: one is unplugged and released
+// and its place is taken again, and the others go on.
+func TestBufferedUnits(t *testing.T) {
+	for _, safe := range []bool{false, true} {
+		each(t, func(l *lab) {
+			bus := device.NewBus(l.k)
+			bus.MPSafe = safe
+			bus.Print(l.td, 3)
+			first, err := bus.Open(l.td, event.Log)
+			l.must(err)
+			if d, err := bus.Open(l.td, event.Log); d != nil || err != syscall.EBUSY {
+				t.Errorf("a log that is open: %v, %v, want EBUSY", d, err)
+			}
+			bus.Print(l.td, 4)
+			b := make([]byte, 9)
+			if n, err := first.Read(l.td, b); n != 4 || err != nil {
+				t.Errorf("the log: %d, %v, want 4", n, err)
+			}
+			first.Input(l.td, 1)
+			first.Release(l.td)
+			again, err := bus.Open(l.td, event.Log)
+			l.must(err)
+			if n, err := again.Read(l.td, b); n != 0 || err != syscall.EAGAIN {
+				t.Errorf("a log that was opened again: %d, %v, want EAGAIN", n, err)
+			}
+			first.Release(l.td) // which has nothing to do with it any more
+			if _, err := bus.Open(l.td, event.Log); err != syscall.EBUSY {
+				t.Errorf("a log that was opened again: %v, want EBUSY", err)
+			}
+
+			for _, of := range []event.Device{event.Keyboard, event.Record, event.Play} {
+				labs := map[int]*bufferedLab{}
+				for i := range 3 {
+					labs[i] = newBufferedLab(&lab{l.T, l.m, l.k, l.p, l.k.NewQueue(l.td, l.p), l.td}, bus, of)
+				}
+				kept := labs[2].events()
+				l.must(labs[0].d.Unplug(l.td))
+				l.must(l.p.Close(l.td, int(labs[1].fd)))
+				labs[3] = newBufferedLab(&lab{l.T, l.m, l.k, l.p, l.k.NewQueue(l.td, l.p), l.td}, bus, of)
+				if labs[2].events() != kept || labs[3].events() != kept {
+					t.Errorf("a %v when others have gone: %q, %q, want %q", of, labs[2].events(), labs[3].events(), kept)
+				}
+				if got := labs[0].events(); !strings.Contains(got, "ENXIO") {
+					t.Errorf("a %v that is unplugged: %q", of, got)
+				}
+				l.must(labs[2].d.Audit(l.td))
+				l.must(labs[3].d.Audit(l.td))
+				l.must(labs[0].d.Audit(l.td))
+			}
+		})
+	}
+}
+
+// What comes to whom does not wait for more than a mark that is lowered, or for an
+// interface that comes up: each is told once, edge-triggered.
+func TestBufferedNews(t *testing.T) {
+	each(t, func(l *lab) {
+		bus := device.NewBus(l.k)
+		open := func(of event.Device, f event.Filter) (*device.Buffered, event.Kevent) {
+			d, err := bus.Open(l.td, of)
+			l.must(err)
+			kev := event.Kevent{Ident: l.open(d), Filter: f, Flags: event.Clear}
+			add := kev
+			add.Flags |= event.Add
+			l.change(add, nil)
+			return d, kev
+		}
+		news := func(do func() error, kev event.Kevent, data int64) {
+			l.Helper()
+			l.must(do())
+			kev.Data = data
+			l.expect(kev)
+		}
+		none := func(do func() error) {
+			l.Helper()
+			l.must(do())
+			l.expect()
+		}
+		rec, kev := open(event.Record, event.Read)
+		none(func() error { _, err := rec.Input(l.td, 100); return err })
+		none(func() error { return rec.Control(l.td, event.Lowat, 101) })
+		news(func() error { return rec.Control(l.td, event.Lowat, 100) }, kev, 100)
+		none(func() error { return rec.Control(l.td, event.Lowat, 100) })
+		none(func() error { return rec.Control(l.td, event.Lowat, 4096) })
+		none(func() error { _, err := rec.Read(l.td, make([]byte, 1)); return err })
+		none(func() error { return rec.Control(l.td, event.Flush, 0) })
+		play, kev := open(event.Play, event.Write)
+		news(func() error { return nil }, kev, 4096)
+		none(func() error { return play.Control(l.td, event.Flush, 0) })
+		none(func() error { _, err := play.Write(l.td, make([]byte, 9)); return err })
+		none(func() error { _, err := play.Output(l.td, 0); return err })
+		news(func() error { _, err := play.Output(l.td, 8); return err }, kev, 4095)
+		news(func() error { return play.Control(l.td, event.Flush, 0) }, kev, 4096)
+		tun, kev := open(event.Tun, event.Write)
+		news(func() error { return nil }, kev, 16384)
+		none(func() error { return tun.Control(l.td, event.Up, 1) })
+		none(func() error { _, err := tun.Write(l.td, make([]byte, 9)); return err })
+		l.must(tun.Control(l.td, event.Up, 0))
+		news(func() error { return tun.Control(l.td, event.Up, 1) }, kev, 16384)
+		mouse, kev := open(event.Mouse, event.Read)
+		news(func() error { _, err := mouse.Input(l.td, 500); return err }, kev, 1024)
+		none(func() error { _, err := mouse.Input(l.td, 1); return err }) // it is full
+		none(func() error { _, err := mouse.Input(l.td, 0); return err })
+	})
+}
+
+// A unit to and fro costs no allocation.
+func TestBufferedAllocations(t *testing.T) {
+	for _, fact := range bufferedFacts {
+		for _, safe := range []bool{false, true} {
+			each(t, func(l *lab) {
+				bus := device.NewBus(l.k)
+				bus.MPSafe = safe
+				d, err := bus.Open(l.td, fact.of)
+				l.must(err)
+				fd := l.open(d)
+				for _, f := range []event.Filter{event.Read, event.Write, event.Except} {
+					if _, _, err := d.Source(f); err == nil {
+						l.change(event.Kevent{Ident: fd, Filter: f, Flags: event.Add | event.Clear}, nil)
+					}
+				}
+				b := make([]byte, fact.unit*max(fact.in, fact.out))
+				events := make([]event.Kevent, 4)
+				if n := allocations(200, func() {
+					d.Input(l.td, fact.in)
+					d.Write(l.td, b)
+					n, err := l.q.Kevent(l.td, nil, events, 0)
+					d.Read(l.td, b)
+					d.Output(l.td, fact.out)
+					k, err2 := l.q.Kevent(l.td, nil, events, 0)
+					if n+k == 0 || err != nil || err2 != nil {
+						t.Fatal(n, err, k, err2)
+					}
+				}); n != 0 {
+					t.Errorf("%v: %v allocations", fact.of, n)
+				}
+			})
+		}
+	}
+}
+
+// An execution with every device allocates nothing on a machine that is used again, and
+// finds what it makes as new.
+func TestBufferedFromStock(t *testing.T) {
+	for _, s := range strategies.All {
+		t.Run(s.Name, func(t *testing.T) {
+			m := machine.Virtual(2, sched.NewRandom(1))
+			defer m.Abandon()
+			strategy := s.New(m)
+			k := kqueue.New(m, strategy)
+			bus := device.NewBus(k)
+			b := make([]byte, 1<<14)
+			var err error
+			all := func(td *machine.Thread) {
+				for i := range bufferedFacts {
+					f := &bufferedFacts[i]
+					d, e := bus.Open(td, f.of)
+					if err = errors.Join(err, e); e != nil {
+						return
+					}
+					if n, e := d.Read(td, b); f.in > 0 && (n != 0 || e != syscall.EAGAIN) {
+						err = fmt.Errorf("a new %v is read: %d, %v", f.of, n, e)
+					}
+					if n, _ := d.Output(td, 1); n != 0 {
+						err = fmt.Errorf("a new %v has something to go out", f.of)
+					}
+					d.Input(td, f.in)
+					d.Write(td, b)
+					d.Read(td, b[:1])
+					if i%2 == 0 {
+						d.Unplug(td)
+					}
+					d.Release(td)
+				}
+			}
+			n := allocations(50, func() {
+				m.Go("all", 0, all)
+				if e := m.Run(); e != nil || err != nil {
+					t.Fatal(e, err)
+				}
+				if !m.Reset() {
+					t.Fatal("the machine cannot be used again")
+				}
+				strategy.(kqueue.Resetter).Reset()
+				k.Reset()
+				bus.Reset()
+			})
+			if n != 0 {
+				t.Errorf("%v allocations an execution", n)
+			}
 		})
 	}
 }

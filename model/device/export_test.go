@@ -96,3 +96,17 @@ func (w *Watch) Reached() (ended int, fetched, forgotten int64) {
 	}
 	return len(w.ended), fetched, forgotten
 }
+
+// Counts returns how many units have come in, were read, were lost, and are there; and
+// the same of those that were written.
+func (d *Buffered) Counts() (in, out [4]int64) {
+	return [4]int64{d.in.came, d.in.gave, d.in.lost, int64(d.in.keys.n)},
+		[4]int64{d.out.came, d.out.gave, d.out.lost, int64(d.out.n)}
+}
+
+// InputUntold is Input of a driver that has forgotten to tell those who watch.
+func (d *Buffered) InputUntold(td *machine.Thread, n int) (int, error) {
+	d.enter(td)
+	defer d.exit(td)
+	return d.in.bring(&d.row.in, n), nil
+}
