@@ -20,5 +20,6 @@ const (
 	PollUnix                      // as PollSocket; and room is POLLWRBAND too
 	PollPty                       // the master's side: no slave is POLLHUP, and a write need not wait
 	PollTty                       // the slave's side: a terminal that is hung up is everything at once
+	PollAlways                    // always ready to be read and written, whatever knotes say: files and directories
 	PollClasses                   // how many there are
 )

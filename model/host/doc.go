@@ -90,8 +90,8 @@
 // EXCEPT is told of both directions' end, with EV_EOF and EV_HUP, and of a pending
 // error, which is its data: EIO if only the descriptor can tell which. With NOTE_OOB
 // it is told of EPOLLPRI too. So a Poller of package poll works on files of a host
-// that are open in a process of package proc; of a regular file it waits at the end,
-// where poll(2) never waits.
+// that are open in a process of package proc; what epoll refuses is always ready to it, a
+// regular file at its end too.
 //
 // What Linux says, and what is reported then:
 //

@@ -177,6 +177,8 @@ func (f *File) Sources() []*kqueue.Source {
 // PollClass says which of the classes of poll(2) the file is of. (package poll)
 func (f *File) PollClass() event.PollClass {
 	switch {
+	case f.calms:
+		return event.PollAlways
 	case f.kind == pipe && f.access == unix.O_RDONLY:
 		return event.PollReadEnd
 	case f.kind == pipe && f.access == unix.O_WRONLY:

@@ -28,8 +28,6 @@ var (
 		"TCP, not connected":         unconnected,
 		"TCP, listening, shut":       unconnected,
 		"pidfd, ended":               {event.PollIn | event.PollOut, "there is nothing to read, and the end of both directions is that of WRITE too"},
-		"empty file":                 {event.PollIn, "to a kqueue a file has nothing to read at its end"},
-		"directory":                  {event.PollOut, "it is not open for writing"},
 	}
 )
 

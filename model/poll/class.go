@@ -15,8 +15,8 @@ const (
 	// hungUp is what holds of a terminal that is. (hung_up_tty_poll)
 	hungUp = in | out | event.PollErr | event.PollHup
 
-	// ready is what holds of a file that cannot be watched, such as a regular
-	// one: no call that names it waits. (DEFAULT_POLLMASK)
+	// ready is what holds of a file that is always ready, such as a regular one, or
+	// that cannot be watched: no call that names it waits. (DEFAULT_POLLMASK)
 	ready = in | out
 )
 
@@ -39,6 +39,7 @@ var classes = [event.PollClasses]class{
 	event.PollSocket:   {in, in | event.PollRdHup, out, out, event.PollHup},
 	event.PollPty:      {in, event.PollHup, out, out, event.PollHup},
 	event.PollTty:      {in, hungUp, out, hungUp, hungUp},
+	event.PollAlways:   {in, in, out, out, in | out}, // not asked: see ready
 	event.PollUnix:     {in, in | event.PollRdHup, out | event.PollWrBand, out | event.PollWrBand, event.PollHup},
 }
 

@@ -39,6 +39,9 @@ func newItem(td *machine.Thread, ep *Epoll, file *proc.Description, fd int) (*it
 
 // watchable reports whether any condition of a file can be waited for.
 func watchable(f kqueue.File) bool {
+	if classOf(f) == event.PollAlways {
+		return false
+	}
 	for _, filter := range filters {
 		if _, _, err := f.Source(filter); err == nil {
 			return true

@@ -24,7 +24,7 @@ type link struct{ next, prev int32 }
 // POLLNVAL, and returns in how many that is not 0. (poll(2))
 //
 // An entry whose FD is negative is passed over. One number may be in several
-// entries. A file that cannot be watched is ready for all.
+// entries. A file that is always ready, or cannot be watched, is ready for all.
 //
 // It may block. Errors, with every Revents 0 unless it is EINVAL: EINVAL if fds is
 // longer than the process may have descriptors; EINTR if a signal was caught; EBADF

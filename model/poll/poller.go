@@ -66,7 +66,7 @@ type watch struct {
 	first int32            // poll: 1 more than the index of the first entry with the number; 0 none
 	asks  event.PollEvents // what the call asks for
 	told  event.PollEvents // what it is to be told, asked for or not
-	fixed event.PollEvents // what holds and no knote tells of: POLLNVAL, and all of a file that cannot be watched
+	fixed event.PollEvents // what holds and no knote tells of: POLLNVAL, and all of a file that is always ready
 
 	class event.PollClass
 	in    uint8 // select: the sets that the number is in, a bit each

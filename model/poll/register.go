@@ -95,6 +95,10 @@ func (p *Poller) register(td *machine.Thread, slot int32) error {
 		w.fixed = event.PollNval
 		return nil
 	}
+	if w.class == event.PollAlways {
+		w.fixed = ready
+		return nil
+	}
 	if w.joint != nil {
 		return p.registerJoint(td, slot)
 	}
