@@ -94,6 +94,20 @@ var calls = [...]func(c *Caller, td *machine.Thread, op *event.Op) event.Result{
 	event.CallAIOCancel: (*Caller).aioCancel,
 	event.CallAIOError:  (*Caller).aioError,
 	event.CallAIOReturn: (*Caller).aioReturn,
+
+	event.CallCreat:    (*Caller).creat,
+	event.CallOpen:     (*Caller).openFile,
+	event.CallMkdir:    (*Caller).mkdir,
+	event.CallRmdir:    (*Caller).rmdir,
+	event.CallUnlink:   (*Caller).unlink,
+	event.CallRename:   (*Caller).rename,
+	event.CallLink:     (*Caller).link,
+	event.CallChmod:    (*Caller).chmod,
+	event.CallRevoke:   (*Caller).revoke,
+	event.CallTruncate: (*Caller).truncate,
+	event.CallSeek:     (*Caller).seek,
+	event.CallMount:    (*Caller).mount,
+	event.CallUnmount:  (*Caller).unmount,
 }
 
 // number is the result of a call that answers one, or fails.

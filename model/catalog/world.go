@@ -15,6 +15,7 @@ type World struct {
 	Process *proc.Process
 	Network *device.Network
 	Bus     *device.Bus
+	Files   *device.VFS
 
 	// Queue is the one that watches the units that are being made.
 	Queue *kqueue.Queue
@@ -25,7 +26,9 @@ type World struct {
 // NewWorld makes a world on a kernel that knows no filter yet.
 func NewWorld(k *kqueue.Kernel) *World {
 	device.Install(k)
-	return &World{Kernel: k, Process: proc.New(k), Network: device.NewNetwork(k), Bus: device.NewBus(k)}
+	return &World{
+		Kernel: k, Process: proc.New(k), Network: device.NewNetwork(k), Bus: device.NewBus(k), Files: device.NewVFS(k),
+	}
 }
 
 // Next returns a number that no unit of the world has had: a port, or the ident of what
@@ -42,6 +45,7 @@ func (w *World) Reset() {
 	w.Process.Reset()
 	w.Network.Reset()
 	w.Bus.Reset()
+	w.Files.Reset()
 	w.Queue, w.last = nil, 0
 }
 
@@ -51,11 +55,19 @@ func (w *World) Audit(td *machine.Thread) error {
 	if err := w.Process.Audit(td); err != nil {
 		return err
 	}
-	return w.Network.Audit(td)
+	if err := w.Network.Audit(td); err != nil {
+		return err
+	}
+	return w.Files.Audit(td)
 }
 
 // Empty says what is left when all descriptors have been closed; nil if nothing is.
-func (w *World) Empty() error { return w.Process.Empty() }
+func (w *World) Empty() error {
+	if err := w.Process.Empty(); err != nil {
+		return err
+	}
+	return w.Files.Empty()
+}
 
 // Alone runs f on the only thread of a world under a strategy. The machine is virtual:
 // while the thread waits the time passes.

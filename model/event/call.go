@@ -57,6 +57,20 @@ const (
 	CallAIOError  // ask how request FD stands: its errno
 	CallAIOReturn // take the result of request FD: how many bytes
 
+	CallCreat    // open file File to read and write, and make it if it is not there: its descriptor
+	CallOpen     // open File, a file or a directory, that is there: its descriptor
+	CallMkdir    // make directory File
+	CallRmdir    // remove directory File, which is empty
+	CallUnlink   // take the name File away
+	CallRename   // make To the name of what File is the name of
+	CallLink     // make To another name of what File is the name of
+	CallChmod    // change the mode of File
+	CallRevoke   // end what is open of File
+	CallTruncate // make the file of FD N bytes long
+	CallSeek     // make N the offset of FD
+	CallMount    // mount file system N
+	CallUnmount  // unmount it
+
 	calls
 )
 
@@ -111,6 +125,20 @@ var grammar = [calls]syntax{
 	CallAIOCancel: {name: "aio_cancel", args: []arg{fd}},
 	CallAIOError:  {name: "aio_error", args: []arg{fd}},
 	CallAIOReturn: {name: "aio_return", args: []arg{fd}},
+
+	CallCreat:    {name: "creat", makes: 1, args: []arg{file}},
+	CallOpen:     {name: "open", makes: 1, args: []arg{file}},
+	CallMkdir:    {name: "mkdir", args: []arg{file}},
+	CallRmdir:    {name: "rmdir", args: []arg{file}},
+	CallUnlink:   {name: "unlink", args: []arg{file}},
+	CallRename:   {name: "rename", args: []arg{file, toFile}},
+	CallLink:     {name: "link", args: []arg{file, toFile}},
+	CallChmod:    {name: "chmod", args: []arg{file}},
+	CallRevoke:   {name: "revoke", args: []arg{file}},
+	CallTruncate: {name: "truncate", args: []arg{fd, size}},
+	CallSeek:     {name: "seek", args: []arg{fd, offset}},
+	CallMount:    {name: "mount", args: []arg{mountPoint}},
+	CallUnmount:  {name: "unmount", args: []arg{mountPoint}},
 }
 
 // callNames are the names of all calls, in order.
@@ -146,3 +174,10 @@ func Calls(yield func(Call) bool) {
 	for c := CallKqueue; c < calls && yield(c); c++ {
 	}
 }
+
+// Names reports whether the call finds what it acts on by a name, File, and not by a
+// descriptor.
+func (c Call) Names() bool { return c >= CallCreat && c <= CallRevoke }
+
+// Mounts reports whether the call is about the list of what is mounted.
+func (c Call) Mounts() bool { return c == CallMount || c == CallUnmount }

@@ -98,6 +98,21 @@ const (
 	NoteRevoke Fflags = 0x40 // access to it was revoked, or its file system unmounted
 )
 
+// Flags of FS: what has become of a file system (struct vfsquery). DragonFly tells of
+// VQ_MOUNT and VQ_UNMOUNT.
+const (
+	VQNotResp     Fflags = 0x01 // its server does not answer
+	VQNeedAuth    Fflags = 0x02 // its server asks who this is
+	VQLowDisk     Fflags = 0x04 // it is nearly full
+	VQMount       Fflags = 0x08 // it has been mounted
+	VQUnmount     Fflags = 0x10 // it has been unmounted
+	VQDead        Fflags = 0x20 // it is dead, and must be unmounted by force
+	VQAssist      Fflags = 0x40 // it needs help from a program
+	VQNotRespLock Fflags = 0x80 // the locks of its server do not answer
+
+	VQAll = VQNotResp | VQNeedAuth | VQLowDisk | VQMount | VQUnmount | VQDead | VQAssist | VQNotRespLock
+)
+
 // Flags of Proc: what the process has done.
 const (
 	NoteExit     Fflags = 0x80000000 // ended; Data is its status, as of wait(2)

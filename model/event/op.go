@@ -21,8 +21,8 @@ type Op struct {
 	Modes   Termios    // CallTermios
 	Events  PollEvents // CallEpollCtl
 	FD      int        // the descriptor called upon
-	To      int        // CallDup2, CallEpollCtl: another
-	N       int64      // CallSet: the level; bytes, 0 or more; a port; units; what a control is given; CallSelect: one more than the highest descriptor; CallExit: the status
+	To      int        // CallDup2, CallEpollCtl: another; CallRename, CallLink: another file
+	N       int64      // CallSet: the level; bytes, 0 or more; a port; units; what a control is given; CallSelect: one more than the highest descriptor; CallExit: the status; a size, an offset, or which file system
 	Backlog int        // CallListen
 	Room    int        // CallKevent, CallEpollWait: how many events there is room for
 	Udata   uint64     // CallEpollCtl
@@ -35,6 +35,8 @@ type Op struct {
 	How    SigHow    // CallSigmask
 	Sigs   Sigset    // CallSigmask; of a call with Masked the mask of its wait
 	Masked bool      // CallPoll, CallSelect, CallEpollWait: while it waits the thread blocks Sigs and no other signals
+
+	File int // of what [Call.Names]: 0 is the root of the file system, else its digits are a path, see [Op.String]
 }
 
 // Equal reports whether op and o are the same operation.
@@ -42,7 +44,7 @@ func (op Op) Equal(o Op) bool {
 	return op.Call == o.Call && op.Sock == o.Sock && op.Side == o.Side && op.Ctl == o.Ctl && op.Manner == o.Manner && op.Device == o.Device && op.Control == o.Control && op.Wait == o.Wait &&
 		op.OOB == o.OOB && op.Key == o.Key && op.Modes == o.Modes && op.Events == o.Events && op.FD == o.FD && op.To == o.To && op.N == o.N &&
 		op.Backlog == o.Backlog && op.Room == o.Room && op.Udata == o.Udata &&
-		op.Pid == o.Pid && op.Sig == o.Sig && op.Action == o.Action && op.How == o.How && op.Sigs == o.Sigs && op.Masked == o.Masked &&
+		op.Pid == o.Pid && op.Sig == o.Sig && op.Action == o.Action && op.How == o.How && op.Sigs == o.Sigs && op.Masked == o.Masked && op.File == o.File &&
 		slices.Equal(op.Changes, o.Changes) && slices.Equal(op.FDs, o.FDs)
 }
 

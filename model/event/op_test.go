@@ -30,6 +30,7 @@ func TestOpString(t *testing.T) {
 		"epoll_ctl 0 mod -3 EXCLUSIVE|0x8000", "epoll_wait 0 room=8 wait=forever", "epoll_wait 0", "kevent 7 wait=forever: USER 2 fflags=TRIGGER; TIMER 1 ADD data=5",
 		"device mouse", "device request", "input 3 2", "output 3 0", "unplug -3", "control 3 immediate 1", "control 3 up -1",
 		"disk", "aio 3 read 100", "aio 3 write 0", "complete 4 100", "complete 4 -1", "aio_cancel 4", "aio_error 4", "aio_return 4",
+		"creat 5", "open 0", "mkdir 12", "rmdir 999", "unlink 5", "rename 5 12", "link 12 5", "chmod 5", "revoke 5", "truncate 3 -1", "seek 3 100", "mount 1", "unmount 0",
 	} {
 		op, err := event.ParseOp(s)
 		if err != nil || op.String() != s {
@@ -66,7 +67,7 @@ func TestResultString(t *testing.T) {
 func TestParseOpErrors(t *testing.T) {
 	for _, tt := range []struct{ text, word, want string }{
 		{"", `""`, "kevent"},
-		{"open 3", `"open"`, "kqueue, pipe"},
+		{"openat 3", `"openat"`, "kqueue, pipe"},
 		{"close", "close", "descriptor"},
 		{"close x", `"x"`, "32 bits"},
 		{"close 3 4", `"4"`, "the end"},
@@ -121,6 +122,14 @@ func TestParseOpErrors(t *testing.T) {
 		{"poll mask=: 3 IN", `""`, "from 1 to 64"},
 		{"poll mask=2 mask=3: 3 IN", `"mask=3"`, "wait="},
 		{"kevent 0 mask=2", `"mask=2"`, "room="},
+		{"creat", "creat", "file"},
+		{"creat -1", `"-1"`, "up to 999"},
+		{"open 1000", `"1000"`, "whose digits are a path"},
+		{"rename 5", "rename", "new file"},
+		{"link 5 x", `"x"`, "up to 999"},
+		{"truncate 3 much", `"much"`, "64 bits"},
+		{"seek 3", "seek", "offset"},
+		{"mount -1", `"-1"`, "at least 0"},
 		{"kevent 0 room=1 room=2", `"room=2"`, "wait="},
 		{"kevent 0: READ 1 ADD; REED 2", `"REED"`, "READ, WRITE"},
 	} {
@@ -141,7 +150,7 @@ func TestParseOpErrors(t *testing.T) {
 func FuzzParseOp(f *testing.F) {
 	for _, s := range []string{"kqueue", "probe unsafe|blocks", "set 5 -12", "dup2 3 7", "kevent 0 room=8 wait=forever: READ 1 ADD|CLEAR; USER 2 ADD", "kevent", ":", "close 0x3",
 		"listen 3 7 1", "send 3 1 oob", "shutdown 3 both", "termios 4 raw|canon|0x8", "poll wait=forever: 3 IN; 4 OUT|PRI", "select 5: 3 r; 4 rwe", "epoll_ctl 0 add 3 IN|ET udata=7", "epoll_wait 0 wait=finite room=2", "device usb", "input 3 2", "control 3 timeout -5",
-		"fork 1", "exit 2 1", "kill 1 15", "sigaction 15 catch", "sigmask block 2|15", "poll wait=forever mask=0: 3 IN"} {
+		"fork 1", "exit 2 1", "kill 1 15", "sigaction 15 catch", "sigmask block 2|15", "poll wait=forever mask=0: 3 IN", "rename 5 12", "truncate 3 -5", "mount 1"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -202,6 +211,7 @@ func TestOpEqual(t *testing.T) {
 		"epoll_ctl 0 add 3 IN", "epoll_ctl 0 mod 3 IN", "epoll_ctl 0 add 4 IN", "epoll_ctl 0 add 3 OUT", "epoll_ctl 0 add 3 IN udata=1", "epoll_wait 0 room=1", "epoll_wait 0 room=2",
 		"device mouse", "device psm", "input 3 1", "input 3 2", "output 3 1", "unplug 3", "control 3 up 1", "control 3 up 0", "control 3 carrier 1",
 		"fork 1", "fork 2", "exec 2", "exit 2 0", "exit 2 1", "wait 2", "kill 2 1", "kill 2 2", "sigaction 2 ignore", "sigaction 2 catch", "sigmask block 2", "sigmask set 2", "sigmask set 3", "poll mask=0: 3 IN", "poll mask=2: 3 IN",
+		"creat 5", "creat 6", "open 5", "mkdir 5", "rmdir 5", "unlink 5", "rename 5 6", "rename 5 7", "link 5 6", "chmod 5", "revoke 5", "truncate 3 1", "truncate 3 2", "seek 3 1", "mount 1", "unmount 1",
 	} {
 		op, err := event.ParseOp(s)
 		if err != nil {

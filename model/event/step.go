@@ -14,6 +14,9 @@ import "strconv"
 //	connect, accept      Found, and Acted for each socket that has part in it, as in
 //	                     listen and in send to a port; then Made of what answers a
 //	                     descriptor, as reopen
+//	creat, open          Acted, then Made of what answers a descriptor
+//	mkdir, unlink, ...   Acted for each file and directory that is told; so of creat, and
+//	                     one if it is refused
 //	dup2, close          Unlinked, Reaped, Released, and Acted for each who waited to be
 //	                     accepted
 //	kevent               Found, and of each change Change, Found, Changed;

@@ -96,6 +96,24 @@ func optional(key string, value arg) opt {
 	return opt{key, value}
 }
 
+// MaxFile is the highest number of a file: it is three directories deep.
+const MaxFile = 999
+
+// path is a word that is the number of a file.
+func path(what string, field func(op *Op) *int) arg {
+	return arg{what,
+		func(op *Op, s string) error {
+			n, err := strconv.ParseUint(s, 0, 32)
+			if err != nil || n > MaxFile {
+				return wrong(what, s, fmt.Sprintf("a number up to %d, whose digits are a path", MaxFile))
+			}
+			*field(op) = int(n)
+			return nil
+		},
+		func(op *Op) string { return strconv.Itoa(*field(op)) },
+	}
+}
+
 // The words that must be there.
 var (
 	fd          = number("descriptor", 32, math.MinInt32, func(op *Op) *int { return &op.FD })
@@ -118,12 +136,18 @@ var (
 	value       = number("value", 64, math.MinInt64, func(op *Op) *int64 { return &op.N })
 	conditions  = bits("condition", pollWords, func(op *Op) *PollEvents { return &op.Events })
 
-	pid       = number("process", 32, math.MinInt32, func(op *Op) *int { return &op.Pid })
-	sig       = number("signal", 32, math.MinInt32, func(op *Op) *int { return &op.Sig })
-	status    = number("status", 32, 0, func(op *Op) *int64 { return &op.N })
-	sigAction = name("action", sigActionNames, func(op *Op) *SigAction { return &op.Action })
-	sigHow    = name("way", sigHowNames, func(op *Op) *SigHow { return &op.How })
-	sigs      = arg{"set of signals",
+	pid        = number("process", 32, math.MinInt32, func(op *Op) *int { return &op.Pid })
+	sig        = number("signal", 32, math.MinInt32, func(op *Op) *int { return &op.Sig })
+	status     = number("status", 32, 0, func(op *Op) *int64 { return &op.N })
+	sigAction  = name("action", sigActionNames, func(op *Op) *SigAction { return &op.Action })
+	sigHow     = name("way", sigHowNames, func(op *Op) *SigHow { return &op.How })
+	file       = path("file", func(op *Op) *int { return &op.File })
+	toFile     = path("new file", func(op *Op) *int { return &op.To })
+	size       = number("size", 64, math.MinInt64, func(op *Op) *int64 { return &op.N })
+	offset     = number("offset", 64, math.MinInt64, func(op *Op) *int64 { return &op.N })
+	mountPoint = number("file system", 32, 0, func(op *Op) *int64 { return &op.N })
+
+	sigs = arg{"set of signals",
 		func(op *Op, s string) (err error) { op.Sigs, err = parseSigset(s); return err },
 		func(op *Op) string { return op.Sigs.String() },
 	}
@@ -339,6 +363,19 @@ func selectedText(p PollFD) string {
 //	aio_cancel 4
 //	aio_error 4
 //	aio_return 4
+//	creat 5
+//	open 12
+//	mkdir 1
+//	rmdir 1
+//	unlink 5
+//	rename 5 12
+//	link 5 6
+//	chmod 5
+//	revoke 5
+//	truncate 3 100
+//	seek 3 0
+//	mount 1
+//	unmount 1
 //
 // Behind a write may stand what the last byte is to a terminal, one of nl, eof, erase
 // and kill. Room is 0 and wait is zero unless they are given; the entries of a list are
@@ -350,7 +387,9 @@ func selectedText(p PollFD) string {
 // are its sets of descriptors to read, to write and with an exceptional condition.
 // With a mask, a set of signals by their numbers, poll is ppoll(2), select pselect(2)
 // and epoll_wait epoll_pwait(2). Behind fork, exec, exit, wait and kill stands a
-// process; 1 is that of the threads, which act for all others.
+// process; 1 is that of the threads, which act for all others. The digits of a file's
+// number are names, of which each but the last is a directory in the one before: file 12
+// is 2 in directory 1, and 0 is the root.
 func (op Op) String() string {
 	var b strings.Builder
 	b.WriteString(op.Call.String())

@@ -50,6 +50,11 @@ var procWords = []word{
 	flag("TRACK", uint32(NoteTrack)), flag("TRACKERR", uint32(NoteTrackErr)), flag("CHILD", uint32(NoteChild)),
 }
 
+var fsWords = []word{
+	flag("NOTRESP", uint32(VQNotResp)), flag("NEEDAUTH", uint32(VQNeedAuth)), flag("LOWDISK", uint32(VQLowDisk)), flag("MOUNT", uint32(VQMount)),
+	flag("UNMOUNT", uint32(VQUnmount)), flag("DEAD", uint32(VQDead)), flag("ASSIST", uint32(VQAssist)), flag("NOTRESPLOCK", uint32(VQNotRespLock)),
+}
+
 // errnos are those that calls answer, and that the answers to changes carry.
 var errnos = map[string]syscall.Errno{
 	"EPERM": syscall.EPERM, "ENOENT": syscall.ENOENT, "ESRCH": syscall.ESRCH, "EINTR": syscall.EINTR, "EIO": syscall.EIO,
@@ -61,6 +66,7 @@ var errnos = map[string]syscall.Errno{
 	"EISCONN": syscall.EISCONN, "ENOTCONN": syscall.ENOTCONN, "ECONNREFUSED": syscall.ECONNREFUSED, "EALREADY": syscall.EALREADY,
 	"EINPROGRESS": syscall.EINPROGRESS, "ENXIO": syscall.ENXIO, "ENOTTY": syscall.ENOTTY, "EFAULT": syscall.EFAULT,
 	"ECANCELED": syscall.ECANCELED,
+	"EBUSY":     syscall.EBUSY, "EISDIR": syscall.EISDIR, "ENOTDIR": syscall.ENOTDIR, "ENOTEMPTY": syscall.ENOTEMPTY, "EFBIG": syscall.EFBIG, "ESPIPE": syscall.ESPIPE,
 }
 
 func flag(name string, bit uint32) word { return word{name, bit, bit} }
@@ -78,6 +84,8 @@ func fflagWords(f Filter) []word {
 		return vnodeWords
 	case Proc:
 		return procWords
+	case FS:
+		return fsWords
 	}
 	return nil
 }
