@@ -99,7 +99,7 @@ func (u *Unit) Asked(td *machine.Thread, w *World, f event.Filter) (own *kqueue.
 	if open == nil {
 		return nil, syscall.EINVAL
 	}
-	_, own, err = open(td, u.Ident)
+	_, own, err = open(td, w.Process, u.Ident)
 	return own, err
 }
 

@@ -31,11 +31,14 @@ package device
 import (
 	"github.com/kqlab/kqlab/model/event"
 	"github.com/kqlab/kqlab/model/kqueue"
+	"github.com/kqlab/kqlab/model/proc"
 )
 
 // Install makes the filters whose ident is not a descriptor known to the
-// kernel: Timer and User. It is called before any queue is made.
+// kernel: Timer and User, and those of processes, see [proc.Install]. It is called before
+// any queue is made.
 func Install(k *kqueue.Kernel) {
+	proc.Install(k)
 	k.Install(event.Timer, own(k, timerFilter))
 	k.Install(event.User, own(k, userFilter))
 }

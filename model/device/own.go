@@ -10,7 +10,7 @@ import (
 // is nothing that they could share but a domain. An opener's source may be
 // dropped unused, if another thread adds the same knote first.
 func own(k *kqueue.Kernel, f *kqueue.Filter) kqueue.Opener {
-	return func(td *machine.Thread, ident uint64) (*kqueue.Source, *kqueue.Filter, error) {
+	return func(td *machine.Thread, _ kqueue.Files, _ uint64) (*kqueue.Source, *kqueue.Filter, error) {
 		return k.NewSource(td), f, nil
 	}
 }

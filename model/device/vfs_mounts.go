@@ -33,7 +33,7 @@ func (m *mounts) source(td *machine.Thread) *kqueue.Source {
 }
 
 // watch is the opener of FS.
-func (m *mounts) watch(td *machine.Thread, _ uint64) (*kqueue.Source, *kqueue.Filter, error) {
+func (m *mounts) watch(td *machine.Thread, _ kqueue.Files, _ uint64) (*kqueue.Source, *kqueue.Filter, error) {
 	return m.source(td), mountFilter, nil
 }
 

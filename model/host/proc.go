@@ -28,7 +28,7 @@ const StatusUnknown = -1
 // Errors of EV_ADD: ESRCH if there is no such process; EOPNOTSUPP for NOTE_FORK,
 // NOTE_EXEC and NOTE_TRACK; EINVAL for fflags that are none of PROC's; EMFILE,
 // ENFILE, ENOMEM, ENOSPC from Linux.
-func (h *Host) openProcess(td *machine.Thread, ident uint64) (*kqueue.Source, *kqueue.Filter, error) {
+func (h *Host) openProcess(td *machine.Thread, _ kqueue.Files, ident uint64) (*kqueue.Source, *kqueue.Filter, error) {
 	f := &File{fd: -1, kind: process, rest: &rest{h: h, interest: unix.EPOLLIN, what: "process"}}
 	f.readers.Init(td, h.k)
 	f.writers.InitSibling(&f.readers)

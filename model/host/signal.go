@@ -50,7 +50,7 @@ const held = 1024
 //
 // Error: EINVAL if there is no signal of that number, or none that a Go program
 // can be told of.
-func (h *Host) openSignal(td *machine.Thread, ident uint64) (*kqueue.Source, *kqueue.Filter, error) {
+func (h *Host) openSignal(td *machine.Thread, _ kqueue.Files, ident uint64) (*kqueue.Source, *kqueue.Filter, error) {
 	if !catchable(ident) {
 		return nil, nil, unix.EINVAL
 	}

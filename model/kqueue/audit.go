@@ -13,7 +13,8 @@ import (
 // It sees the given queues and, on a virtual machine, all that were made, the closed
 // ones too. td is in no domain and, on a native machine, visits each place before it
 // looks; nil is for a virtual machine on which no thread is to run any more, and then
-// deliveries may be under way. now may be nil.
+// deliveries may be under way. Now is what is asked of queues that were made without a
+// Table; if it is nil no queue's descriptors are looked at.
 //
 // The invariants have the numbers by which the known bugs of kqueues are sorted.
 // Not all are of structures, and are looked at elsewhere:
@@ -266,9 +267,18 @@ func (a *audit) knote(q *Queue, kn *Knote) {
 		a.wrong("I1: %v of queue %d was posted, and is neither on the list nor under way", kn, a.nth)
 	case kn.desc != nil && kn.desc.Closed():
 		a.wrong("I12: %v of queue %d is of a descriptor that is closed", kn, a.nth)
-	case kn.desc != nil && !q.items && a.now != nil && a.now.Life(kn.id) != kn.desc:
+	case kn.desc != nil && !q.items && a.now != nil && a.table(q).Life(kn.id) != kn.desc:
 		a.wrong("I12: %v of queue %d is of a descriptor that the number does not stand for", kn, a.nth)
 	}
+}
+
+// table returns what the idents of q speak of: the table that it was made with, if that
+// can be asked, for each process has one of its own.
+func (a *audit) table(q *Queue) Table {
+	if t, ok := q.files.(Table); ok {
+		return t
+	}
+	return a.now
 }
 
 // neighbours looks at the list of a knote's source, next to the knote. A knote

@@ -31,6 +31,12 @@ type Filter struct {
 	// one of them holds is no news because another has changed. Nil is Event.
 	Told func(td *machine.Thread, kn *Knote, hint int64) bool
 
+	// Next is called by whoever has retrieved an event of a knote with EV_CLEAR, after its
+	// state was reset, and reports whether there is another at once, which it has set as
+	// Event does. So what two pieces of news say with one and the same field comes as two
+	// events, in two calls. Nil is never. It must not block.
+	Next func(td *machine.Thread, kn *Knote) bool
+
 	// Count stands for an Event that counts: Pending grows by the hint of each
 	// notify, and the condition holds while it is over 0, with it as Data.
 	Count bool
@@ -72,6 +78,7 @@ type kind uint8
 
 const (
 	guarded kind = iota // by Knote.event: it may lose the domain, or is a queue
+	serial              // Event, and Next by who has retrieved one
 	called              // Event
 	counted             // Count
 	leveled             // Level
@@ -82,6 +89,8 @@ func (f *Filter) kind() kind {
 	switch {
 	case f.slow() || f.counts:
 		return guarded
+	case f.Next != nil:
+		return serial
 	case f.Count:
 		return counted
 	case f.Level != nil:

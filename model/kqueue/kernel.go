@@ -18,9 +18,11 @@ type Kernel struct {
 }
 
 // An Opener finds, or makes, the source that an ident of its filter names, for
-// filters whose ident is not a descriptor: Timer, User. It is called in no
-// domain, when a knote is about to be made. Its error is the answer to EV_ADD.
-type Opener func(td *machine.Thread, ident uint64) (*Source, *Filter, error)
+// filters whose ident is not a descriptor: Timer, User, Proc, Signal. Files is what the
+// queue was made with, by which an opener knows whose signals, say, are meant; it may be
+// nil. It is called in no domain, when a knote is about to be made. Its error is the
+// answer to EV_ADD.
+type Opener func(td *machine.Thread, files Files, ident uint64) (*Source, *Filter, error)
 
 // New returns a kernel on machine m with strategy s. It knows no filters but
 // those of descriptors until they are installed.

@@ -24,7 +24,7 @@ type Knote struct {
 	snext *Knote // src.notes
 	// Data is what the filter reports.
 	Data  int64
-	keep  event.Flags  // OneShot, Clear, Dispatch: as first added
+	keep  event.Flags  // OneShot, Clear, Dispatch: as first added; OneShot also since Last
 	filt  event.Filter // immutable
 	kind  kind         // immutable: how the filter is asked
 	state sourceHalf
@@ -94,6 +94,23 @@ func (kn *Knote) File() File {
 
 // Keep returns which of OneShot, Clear and Dispatch the knote was added with.
 func (kn *Knote) Keep() event.Flags { return kn.keep }
+
+// Udata returns what the user has given the knote to hand back.
+func (kn *Knote) Udata() uint64 { return kn.udata }
+
+// Last makes the next event that is retrieved the knote's last, as EV_ONESHOT does. Its
+// filter calls it when there will be no more.
+func (kn *Knote) Last() { kn.keep |= event.OneShot }
+
+// Hold keeps what kn points to from becoming another knote, although it may end, until
+// Drop. Both are called in the source's domain, which may be left between them.
+func (kn *Knote) Hold() { kn.waiters++ }
+
+// Drop ends a Hold, and reports whether the registration has not ended.
+func (kn *Knote) Drop() bool {
+	kn.waiters--
+	return kn.state&gone == 0
+}
 
 // Called makes f the Event of the knote's filter, which must be no other knote's. Only
 // that filter's own functions call it, in the source's domain.

@@ -27,6 +27,18 @@ func (q *Queue) Register(td *machine.Thread, kev *event.Kevent) error {
 	return err
 }
 
+// RegisterAt is Register for a filter whose ident is not a descriptor, with the source
+// and the filter given that its opener would have to find. A knote that there is
+// already is changed, whatever it watches.
+func (q *Queue) RegisterAt(td *machine.Thread, kev *event.Kevent, src *Source, f *Filter) error {
+	if q == nil || q.closed.Load(td) != 0 {
+		return errEBADF
+	}
+	_, err := q.apply(td, kev, &target{src: src, ops: f})
+	finish(td)
+	return err
+}
+
 // register applies one change.
 func (q *Queue) register(td *machine.Thread, kev *event.Kevent) error {
 	if !valid(kev.Filter) || kev.Flags&^(accepted|system) != 0 {
@@ -122,7 +134,7 @@ func (q *Queue) apply(td *machine.Thread, kev *event.Kevent, t *target) (made bo
 		if t.src == nil {
 			// An opener may do anything: leave, open, and look again.
 			q.place.Exit(td)
-			if t.src, t.ops, err = t.open(td, kev.Ident); err != nil {
+			if t.src, t.ops, err = t.open(td, q.files, kev.Ident); err != nil {
 				return false, err
 			}
 			continue

@@ -167,7 +167,7 @@ func (q *Queue) harvest(td *machine.Thread, kn *Knote, events []event.Kevent, n 
 	var returned ready
 	left := 0
 	first := kn
-	for kn != nil && n < len(events) && kn.link == hashed|listed && kn.kind != guarded && kn.place == place &&
+	for kn != nil && n < len(events) && kn.link == hashed|listed && kn.kind > serial && kn.place == place &&
 		kn.keep&^event.Clear == 0 && kn.state&(gone|disabled) == 0 {
 		next := kn.qnext
 		var hit bool
@@ -251,6 +251,9 @@ func (p *pass) ask(td *machine.Thread, kn *Knote) verdict {
 	}
 	fill(&p.events[p.n], kn)
 	p.n++
+	if kn.ops.Next != nil && v == off && kn.ops.Next(td, kn) && kn.state.fire() {
+		v = tail
+	}
 	td.Commit(event.Took)
 	return v
 }

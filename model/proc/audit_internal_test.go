@@ -2,10 +2,11 @@ package proc
 
 import (
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
-	"github.com/kqlab/kqlab/model/device"
+	"github.com/kqlab/kqlab/model/event"
 	"github.com/kqlab/kqlab/model/kqueue"
 	"github.com/kqlab/kqlab/model/machine"
 )
@@ -19,6 +20,15 @@ func (alone) Enter(*machine.Thread)                               {}
 func (alone) Exit(*machine.Thread)                                {}
 func (alone) Sleep(td *machine.Thread, until time.Duration) error { return td.Sleep(until) }
 func (alone) Deliver(td *machine.Thread, kn *kqueue.Knote)        { kqueue.Activate(td, kn) }
+
+// A plain file has nothing that could be watched.
+type plain struct{}
+
+func (plain) Source(event.Filter) (*kqueue.Source, *kqueue.Filter, error) {
+	return nil, nil, syscall.EINVAL
+}
+func (plain) Sources() []*kqueue.Source { return nil }
+func (plain) Release(*machine.Thread)   {}
 
 // Each way in which a table may be wrong is found, and what is right is not.
 func TestAudit(t *testing.T) {
@@ -40,7 +50,7 @@ func TestAudit(t *testing.T) {
 		m.Go("all", 0, func(td *machine.Thread) {
 			k := kqueue.New(m, alone{})
 			p := New(k)
-			p.Open(td, device.NewProbe(td, k, device.ProbeConfig{}))
+			p.Open(td, plain{})
 			p.Kqueue(td)
 			p.Dup(td, 1)
 			p.Dup2(td, 0, 3)

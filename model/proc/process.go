@@ -1,11 +1,3 @@
-// Package proc is the process: its descriptor table, and the system calls that
-// work on it. kevent(2) is one of them, since a kqueue is named by a
-// descriptor like any other file.
-//
-// A descriptor is a number for a [kqueue.File] from open, dup or dup2 until
-// close. A file may have many; it is released once, when the last is gone.
-// Each life of a number is a [kqueue.Desc] of its own, so a number that is used
-// again has nothing in common with what it stood for before.
 package proc
 
 import (
@@ -25,7 +17,9 @@ const MaxOpen = 1 << 20
 // once, as the threads of one process do. It implements [kqueue.Files].
 //
 // Its methods are system calls: they are called in no domain, and all but
-// Desc, File, Open and Dup may block for as long as a filter does.
+// Desc, File, Open and Dup may block for as long as a filter does. Threads are the
+// callers' own, see [Process.Join]: a process whose last thread has gone is one still,
+// until its Exit.
 type Process struct {
 	k     *kqueue.Kernel
 	limit int // immutable: numbers are below it
@@ -34,8 +28,10 @@ type Process struct {
 	slots []slot // guarded by mu
 	free  int    // guarded by mu: no number below it is free
 	age   Age    // guarded by mu
+	shut  bool   // guarded by mu: it has ended, and will have no descriptor again
 
 	sig signals
+	kin
 }
 
 // An Age counts what has been done to a table of descriptors. While two ages are
@@ -48,8 +44,9 @@ type Age struct {
 
 // A slot is what a number stands for at present; desc is nil if it is free.
 type slot struct {
-	desc *kqueue.Desc
-	file *Description
+	desc    *kqueue.Desc
+	file    *Description
+	cloexec bool // exec closes it
 }
 
 // A Description is a file that is open, and how many descriptors it has. One that
@@ -74,20 +71,25 @@ type Description struct {
 
 var opens = machine.NewStock[Description](nil)
 
-// New returns a process without descriptors.
+// New returns the first process of a kernel, number [Init], without descriptors, and with
+// it a table of processes that has no other.
 func New(k *kqueue.Kernel) *Process {
-	p := &Process{k: k, limit: MaxOpen}
-	p.mu.Name = "descriptor table"
-	p.sig.mu.Name = "signals"
-	return p
+	t := &Table{k: k, procs: map[int]*Process{}}
+	t.mu.Name = "process table"
+	t.first = &Process{}
+	t.reset()
+	return t.first
 }
 
-// Reset makes p a process without descriptors, whatever it had, on a virtual machine
-// that has been reset.
-func (p *Process) Reset() {
-	clear(p.slots)
-	p.slots, p.free, p.age = p.slots[:0], 0, Age{}
-	p.sig.reset()
+// Reset makes p, which New has made, a process without descriptors, whatever it had, and
+// the only one, on a virtual machine that has been reset.
+func (p *Process) Reset() { p.table.reset() }
+
+// init makes p, of which nothing is left but memory, a process.
+func (p *Process) init(t *Table, pid int) {
+	p.k, p.limit = t.k, MaxOpen
+	p.mu.Name, p.sig.mu.Name = "descriptor table", "signals"
+	p.table, p.pid = t, pid
 }
 
 // Limit returns how many descriptors the process can have: numbers are below it.
@@ -97,8 +99,8 @@ func (p *Process) Limit() int { return p.limit }
 // takes f over: it will be released after the last close. A file is opened
 // once, in one process; its further descriptors are made by Dup. (falloc)
 //
-// Errors: EINVAL if f is nil; EMFILE if the table is full. Then f is still the
-// caller's.
+// Errors: EINVAL if f is nil; EMFILE if the table is full; ESRCH if the process has
+// ended, or is about to. Then f is still the caller's.
 func (p *Process) Open(td *machine.Thread, f kqueue.File) (fd int, err error) {
 	if f == nil {
 		return -1, syscall.EINVAL
@@ -109,7 +111,7 @@ func (p *Process) Open(td *machine.Thread, f kqueue.File) (fd int, err error) {
 		o := opens.New(td)
 		o.File = f
 		o.p, o.idle.Name = p, "a call that works with a file"
-		p.slots[fd] = slot{nil, o}.again(td)
+		p.slots[fd] = slot{file: o}.again(td)
 		p.age.Made++
 		td.Commit(event.Made)
 	}
@@ -118,7 +120,7 @@ func (p *Process) Open(td *machine.Thread, f kqueue.File) (fd int, err error) {
 }
 
 // Kqueue makes a kqueue whose changes speak of this process's descriptors,
-// and a descriptor for it. Error: EMFILE. (kqueue(2))
+// and a descriptor for it. Errors: EMFILE, ESRCH as of Open. (kqueue(2))
 func (p *Process) Kqueue(td *machine.Thread) (fd int, err error) {
 	q := p.k.NewQueue(td, p)
 	fd, err = p.Open(td, q)
@@ -210,7 +212,7 @@ func (p *Process) Descs(td *machine.Thread, fds []int32, lives []*kqueue.Desc) A
 }
 
 // Dup makes another descriptor for the file of fd, with the lowest number that
-// is free. Knotes of fd are not the new number's. (dup(2))
+// is free. Knotes of fd are not the new number's, and exec does not close it. (dup(2))
 //
 // Errors: EBADF, EMFILE.
 func (p *Process) Dup(td *machine.Thread, fd int) (int, error) {
@@ -301,6 +303,9 @@ func (p *Process) at(fd int) (slot, error) {
 
 // lowest returns the lowest free number, with mu held.
 func (p *Process) lowest() (int, error) {
+	if p.shut {
+		return -1, syscall.ESRCH
+	}
 	fd := p.free
 	for fd < len(p.slots) && p.slots[fd].desc != nil {
 		fd++
@@ -325,7 +330,7 @@ func (p *Process) grow(fd int) {
 // again makes one more descriptor for the file of s, with mu held.
 func (s slot) again(td *machine.Thread) slot {
 	s.file.refs.Add(td, 1)
-	return slot{kqueue.NewDesc(td, s.file.File), s.file}
+	return slot{desc: kqueue.NewDesc(td, s.file.File), file: s.file}
 }
 
 // end ends the life of a number that is out of the table, and the file's with

@@ -50,14 +50,16 @@ const (
 	// unblockable cannot be blocked, caught or ignored.
 	unblockable = Sigset(1<<(syscall.SIGKILL-1) | 1<<(syscall.SIGSTOP-1))
 
-	// harmless are ignored unless they are caught.
-	harmless = Sigset(1<<(syscall.SIGCHLD-1) | 1<<(syscall.SIGCONT-1) | 1<<(syscall.SIGURG-1) | 1<<(syscall.SIGWINCH-1))
+	// harmless are ignored unless they are caught. The second line would stop a process by
+	// default, of which nothing that is modelled here could be seen.
+	harmless = Sigset(1<<(syscall.SIGCHLD-1)|1<<(syscall.SIGCONT-1)|1<<(syscall.SIGURG-1)|1<<(syscall.SIGWINCH-1)) |
+		Sigset(1<<(syscall.SIGSTOP-1)|1<<(syscall.SIGTSTP-1)|1<<(syscall.SIGTTIN-1)|1<<(syscall.SIGTTOU-1))
 )
 
 // An Action is what becomes of a signal: Default, Ignore, or a function that is
 // called on the thread that takes it. By default a signal is ignored or ends the
-// process; processes do not end here, and that it would have is counted, see
-// [Process.Fatal].
+// process, as [Process.Exit] does. The first process cannot end; that it would have is
+// counted, see [Process.Fatal].
 type Action struct {
 	Ignore bool
 
@@ -74,12 +76,17 @@ type signals struct {
 	pending Sigset            // guarded by mu: that no thread has been chosen for, or that one has not taken yet
 	actions [MaxSignal]Action // guarded by mu
 	fatal   int               // guarded by mu
+	mask    Sigset            // guarded by mu: of the thread that fork has made; the first to join has it
+	over    bool              // guarded by mu: the process is about to end, or has
+
+	watched [MaxSignal]*kqueue.Source // guarded by mu: of those that somebody has watched
+	domain  *kqueue.Source            // guarded by mu: the first of them
 }
 
 // reset makes a process's signals as they were at first.
 func (s *signals) reset() {
-	s.lwps = s.lwps[:0]
-	s.pending, s.actions, s.fatal = 0, [MaxSignal]Action{}, 0
+	clear(s.lwps[:cap(s.lwps)])
+	*s = signals{lwps: s.lwps[:0]}
 }
 
 // An Lwp is a thread of a process, as far as signals go: what it blocks, and what
@@ -94,7 +101,8 @@ type Lwp struct {
 
 var lwps = machine.NewStock[Lwp](nil)
 
-// Join makes td a thread of the process that signals come to, blocking none. Calls
+// Join makes td a thread of the process that signals come to, blocking none, or what the
+// thread blocked that has forked the process, if td is the first to join. Calls
 // that wait end with EINTR on it from now on, when it has caught one. A thread that
 // has not joined never has a signal.
 func (p *Process) Join(td *machine.Thread) *Lwp {
@@ -104,6 +112,7 @@ func (p *Process) Join(td *machine.Thread) *Lwp {
 	td.Catch(&l.word)
 	p.sig.mu.Lock(td)
 	p.sig.lwps = append(p.sig.lwps, l)
+	l.mask, p.sig.mask = p.sig.mask, 0
 	l.recalc(td)
 	p.sig.mu.Unlock(td)
 	return l
@@ -142,6 +151,7 @@ func (p *Process) SetAction(td *machine.Thread, sig syscall.Signal, a Action) (o
 	s := &p.sig
 	s.mu.Lock(td)
 	old, s.actions[sig-1] = s.actions[sig-1], a
+	td.Commit(event.Acted)
 	if s.ignores(sig) {
 		s.pending &^= bit(sig)
 		for _, l := range s.lwps {
@@ -188,6 +198,7 @@ func (p *Process) SetMask(td *machine.Thread, how How, set Sigset) (old Sigset, 
 		return 0, syscall.EINVAL
 	}
 	l.block(td, set)
+	td.Commit(event.Acted)
 	s.mu.Unlock(td)
 	l.Deliver(td)
 	return old, nil
@@ -205,7 +216,9 @@ func (p *Process) Pending(td *machine.Thread) (set Sigset) {
 	return set
 }
 
-// Fatal returns how many signals have come that would have ended the process.
+// Fatal returns how many signals have come that would have ended the process, which is the
+// first of its kernel. That one never ends, as no kernel lets it: who has no parent any
+// more is its child. And its threads are those that all the rest is called from.
 func (p *Process) Fatal(td *machine.Thread) int {
 	p.sig.mu.Lock(td)
 	n := p.sig.fatal
@@ -215,7 +228,11 @@ func (p *Process) Fatal(td *machine.Thread) int {
 
 // Kill sends sig to the process: to one thread of it, the first that does not block
 // it, or to the first that will not. A signal that is pending already is not so
-// twice. 0 sends nothing. td need not be of the process. (kill(2))
+// twice. 0 sends nothing. td need not be of the process. It may block. (kill(2))
+//
+// A process that no thread has joined has one all the same, which fork has made: it takes
+// what is ignored and what ends the process at once. What is caught is pending, until one
+// joins. A process that has ended takes nothing.
 //
 // Error: EINVAL if sig does not exist.
 func (p *Process) Kill(td *machine.Thread, sig syscall.Signal) error {
@@ -243,19 +260,30 @@ func (p *Process) send(td *machine.Thread, l *Lwp, sig syscall.Signal) error {
 	}
 	s := &p.sig
 	s.mu.Lock(td)
-	// Here EVFILT_SIGNAL counts the signal, whatever becomes of it.
-	if l != nil {
+	if s.over {
+		td.Commit(event.Acted)
+		s.mu.Unlock(td)
+		return nil
+	}
+	fatal := false
+	switch to := s.target(sig); {
+	case l != nil:
 		if l.mask.Has(sig) || !s.ignores(sig) { // a blocked one is never ignored yet: the action may change
 			l.pending |= bit(sig)
 			l.recalc(td)
 		}
-	} else if to := s.target(sig); to == nil || !s.ignores(sig) {
+	case len(s.lwps) == 0 && p != p.table.first && !s.mask.Has(sig) && s.actions[sig-1].Catch == nil:
+		fatal = !s.ignores(sig)
+	case to == nil || !s.ignores(sig):
 		s.pending |= bit(sig)
 		if to != nil {
 			to.flag(td)
 		}
 	}
-	s.mu.Unlock(td)
+	s.count(td, sig)
+	if fatal {
+		p.Exit(td, Killed(sig)) // if it has not ended meanwhile
+	}
 	// Who sends a signal to itself has caught it before the call returns.
 	if own := lwpOf(td); own != nil {
 		own.Deliver(td)
@@ -333,6 +361,9 @@ func (l *Lwp) Deliver(td *machine.Thread) (caught int) {
 		}
 		caught++
 		if a.Catch == nil {
+			if l.p != l.p.table.first {
+				l.p.Exit(td, Killed(sig)) // if it has not ended meanwhile
+			}
 			continue
 		}
 		old := l.mask
@@ -359,7 +390,7 @@ func (l *Lwp) take(td *machine.Thread) (sig syscall.Signal, a Action) {
 		switch {
 		case s.ignores(sig):
 			sig = 0
-		case a.Catch == nil:
+		case a.Catch == nil && l.p == l.p.table.first:
 			s.fatal++
 		}
 	}

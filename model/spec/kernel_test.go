@@ -56,7 +56,7 @@ var (
 )
 
 func drawKevent(t *rapid.T, timers bool) event.Kevent {
-	filters := []event.Filter{event.Read, event.Read, event.Read, event.Write, event.Write, event.User, event.User, event.Except, event.Vnode, event.Proc, event.Signal, event.AIO, event.FS, 0, 5}
+	filters := []event.Filter{event.Read, event.Read, event.Read, event.Write, event.Write, event.User, event.User, event.Except, event.Vnode, event.AIO, event.FS, 0, 5}
 	if timers {
 		filters = append(filters, event.Timer, event.Timer, event.Timer)
 	}
