@@ -13,6 +13,8 @@ func terminalOf(kn *kqueue.Knote) *terminal {
 		return f.t
 	case *Tty:
 		return f.t
+	case *Serial:
+		return f.t
 	}
 	panic("device: a knote of a terminal whose file is none")
 }

@@ -193,9 +193,16 @@ func (t *timer) expire(td *machine.Thread) {
 	t.src.Exit(td)
 }
 
-// end stops the timer for good. A callout that has begun may be waiting for the
-// domain that td is in, and would run when nobody expects it any more; so td
-// waits for its end, and must leave the domain to do so. (callout_terminate,
+// end stops the timer for good.
+func (t *timer) end(td *machine.Thread) {
+	t.due = machine.Forever
+	drain(td, t.src, t.callout)
+	t.ended = true
+}
+
+// drain stops a callout for good, which enters the domain of src, where td is. One that
+// has begun may be waiting for the domain, and would run when nobody expects it any
+// more; so td waits for its end, and must leave the domain to do so. (callout_terminate,
 // DragonFly b90e37ec76: bug D17)
 //
 //	EV_DELETE                   callout
@@ -203,15 +210,13 @@ func (t *timer) expire(td *machine.Thread) {
 //	stops it: too late
 //	leaves; EV_DELETE is over
 //	                            enters; arms itself anew   <- on what is gone
-func (t *timer) end(td *machine.Thread) {
-	t.due = machine.Forever
-	t.callout.Stop(td)
-	for t.callout.Running(td) {
-		td.Interlock(&t.callout.Ended)
-		if t.callout.Running(td) {
-			t.src.Sleep(td, machine.Forever)
+func drain(td *machine.Thread, src *kqueue.Source, c *machine.Callout) {
+	c.Stop(td)
+	for c.Running(td) {
+		td.Interlock(&c.Ended)
+		if c.Running(td) {
+			src.Sleep(td, machine.Forever)
 		}
 		td.Uninterlock()
 	}
-	t.ended = true
 }
