@@ -31,6 +31,8 @@ const (
 
 	pass
 
+	hardware // a device
+
 	allClasses
 )
 
@@ -54,6 +56,8 @@ var watchedBy = [allClasses][]event.Filter{
 	request: {event.AIO},
 
 	pass: {event.Read, event.Write, event.Except},
+
+	hardware: {event.Read, event.Write, event.Except},
 }
 
 // An object is something that scripts have, and what is done with it. What threads
@@ -88,6 +92,8 @@ var objects = []*object{
 	pairs, datagramPairs, networks, datagramNetworks,
 
 	disks, passes,
+
+	buffered,
 }
 
 var queues = &object{

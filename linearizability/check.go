@@ -7,6 +7,7 @@ import (
 
 	"github.com/anishathalye/porcupine"
 	"github.com/kqlab/kqlab/model/event"
+	"github.com/kqlab/kqlab/model/spec"
 )
 
 // A Verdict is what a check says of a history.
@@ -164,11 +165,18 @@ func search(k key, ops []porcupine.Operation, until time.Time) (Verdict, string)
 // went in.
 func (r *Report) count() {
 	bytes := map[int]int64{}
-	each := map[int]int64{} // byte that went in, so many may come out; 1 if not said
+	each := map[int]int64{}   // byte that went in, so many may come out; 1 if not said
+	unit := map[int]int64{}   // that the other side brings to a device, bytes of it
+	without := map[int]bool{} // devices that nobody says that of
 	for _, rec := range r.plan.h {
 		if rec.Op.Call == event.CallPty {
 			// It is read, it is echoed, and three more say that it is erased.
 			each[r.plan.groups.of(int(rec.Result.N))] = 5
+		}
+		if rec.Op.Call == event.CallDevice && rec.Result.Errno == 0 {
+			g := r.plan.groups.of(int(rec.Result.N))
+			unit[g] = max(unit[g], spec.Unit(rec.Op.Device))
+			without[g] = without[g] || spec.Unit(rec.Op.Device) == 0
 		}
 	}
 	for _, rec := range r.plan.h {
@@ -195,10 +203,14 @@ func (r *Report) count() {
 			bytes[g] += rec.Result.N * max(each[g], 1)
 		case reads(rec.Op.Call):
 			bytes[g] -= rec.Result.N
+		case rec.Op.Call == event.CallInput && rec.Result.Pending:
+			bytes[g] += rec.Op.N * unit[g]
+		case rec.Op.Call == event.CallInput:
+			bytes[g] += rec.Result.N * unit[g]
 		}
 	}
 	for _, rec := range r.plan.h {
-		if g := r.plan.groups.of(rec.Op.FD); reads(rec.Op.Call) && bytes[g] < 0 {
+		if g := r.plan.groups.of(rec.Op.FD); reads(rec.Op.Call) && bytes[g] < 0 && !without[g] {
 			r.found(Finding{Verdict: Violation, Where: rec.Op.String(), Rule: fmt.Sprintf("conservation: %d bytes more were read than written", -bytes[g])})
 			bytes[g] = 0
 		}

@@ -148,12 +148,13 @@ type plan struct {
 	keys   []key
 	end    int64 // later than everything
 
-	doubtful map[key]bool     // items that share their udata with others
-	meetings map[int]*meeting // groups of sockets that find each other by ports
+	alone    map[event.Device]int // of devices of which there can be one, a descriptor of each
+	doubtful map[key]bool         // items that share their udata with others
+	meetings map[int]*meeting     // groups of sockets that find each other by ports
 }
 
 func newPlan(h History) *plan {
-	p := &plan{h: h, groups: groups{}, queues: map[int]int{}, ends: map[int]bool{}, udata: map[udata]key{}, doubtful: map[key]bool{}, meetings: map[int]*meeting{}}
+	p := &plan{h: h, groups: groups{}, queues: map[int]int{}, ends: map[int]bool{}, udata: map[udata]key{}, doubtful: map[key]bool{}, alone: map[event.Device]int{}, meetings: map[int]*meeting{}}
 	for _, r := range h {
 		p.end = max(p.end, r.Call)
 		if r.Return != Never {
@@ -169,6 +170,11 @@ func newPlan(h History) *plan {
 			p.groups.join(r.Op.FD, int(r.Result.N))
 		case r.Op.Call == event.CallDup2:
 			p.groups.join(r.Op.FD, r.Op.To)
+		case r.Op.Call == event.CallDevice && spec.Alone(r.Op.Device):
+			if fd, ok := p.alone[r.Op.Device]; ok {
+				p.groups.join(fd, int(r.Result.N))
+			}
+			p.alone[r.Op.Device] = int(r.Result.N)
 		}
 	}
 	p.meet()
@@ -216,7 +222,7 @@ func (p *plan) cover(keys map[key]bool) {
 	for _, r := range p.h {
 		fd := r.Op.FD
 		if makes(r.Op.Call) {
-			fd = int(r.Result.N)
+			fd = p.made(&r)
 		}
 		if g := p.groups.of(fd); g < 0 || seen[g] || r.Result.Pending {
 			continue
@@ -226,6 +232,15 @@ func (p *plan) cover(keys map[key]bool) {
 			keys[key{queue: none, ident: uint64(g)}] = true
 		}
 	}
+}
+
+// made returns the descriptor that a call has made. One that has failed since there can
+// be only one of a device has to do with that one.
+func (p *plan) made(r *Record) int {
+	if fd, ok := p.alone[r.Op.Device]; ok && r.Result.Errno != 0 {
+		return fd
+	}
+	return int(r.Result.N)
 }
 
 // makes reports whether a call makes a file, or two, of nothing.
@@ -280,7 +295,7 @@ func (p *plan) project(k key, weak bool) []porcupine.Operation {
 		case c == event.CallEpollWait:
 			parts = p.waits(k, r, weak)
 		case makes(c):
-			if !concerns(int(r.Result.N)) {
+			if !concerns(p.made(r)) {
 				continue
 			}
 			parts = []part{{does: whole}}

@@ -256,6 +256,10 @@ func (r *replay) step(n int32, c *call, rec *Record, step event.Step) bool {
 		return r.waits(n, c, rec, step)
 	}
 	steps := sequenceOf(rec.Op.Call)
+	if step == event.Acted && c.stage == 0 && steps[0] == event.Made {
+		c.work = r.s.Open(rec.Op) // of which there can be one
+		return c.work.Opens() || rec.Result.Equal(event.Result{Errno: c.work.Errno})
+	}
 	if step == event.Acted && c.stage > 1 && steps[c.stage-1] == event.Acted && !c.work.Done() {
 		return r.act(c, rec)
 	}
@@ -352,7 +356,7 @@ func (r *replay) make(c *call, rec *Record) (ok bool) {
 	}
 	fd, second := int(res.N), int(res.N2)
 	switch {
-	case opens(rec.Op.Call):
+	case opens(rec.Op.Call) || c.work.Opens():
 		return c.work.Opens() && int64(fd) == res.N && r.s.Opened(&c.work, fd)
 	case int64(fd) != res.N || int64(second) != res.N2 || len(res.Events) > 0 || len(res.Polled) > 0 || rec.Op.Call.Makes() < 2 && second != 0:
 		return false
@@ -404,7 +408,7 @@ func (r *replay) returns(n int32, c *call, rec *Record) bool {
 	if len(steps) > 1 && steps[1] == event.Acted {
 		return r.acted(c, rec)
 	}
-	return steps != nil && c.stage == len(steps)
+	return steps != nil && (c.stage == len(steps) || c.work.Errno != 0)
 }
 
 // acted is returns for what is done to a descriptor. Steps that the kernel has not named

@@ -9,16 +9,23 @@ import (
 	"github.com/kqlab/kqlab/model/machine"
 )
 
-// devices has what makes each device. What is not in it is ENOSYS.
+// devices has what makes each device that is not on the bus. What is neither is ENOSYS.
 var devices = [...]func(c *Caller, td *machine.Thread) kqueue.File{
 	event.Request: func(c *Caller, td *machine.Thread) kqueue.File { return device.NewPass(td, c.k) },
 }
 
 func (c *Caller) device(td *machine.Thread, op *event.Op) event.Result {
-	if int(op.Device) >= len(devices) || devices[op.Device] == nil {
-		return fails(syscall.ENOSYS)
+	if int(op.Device) < len(devices) && devices[op.Device] != nil {
+		return c.open(td, devices[op.Device](c, td))
 	}
-	return c.open(td, devices[op.Device](c, td))
+	d, err := c.w.Bus.Open(td, op.Device)
+	if err == syscall.ENXIO {
+		err = syscall.ENOSYS
+	}
+	if err != nil {
+		return fails(err)
+	}
+	return c.open(td, d)
 }
 
 // What the other side of a device does to it. A device has some of them.

@@ -28,8 +28,8 @@ import (
 // posts nothing.
 //
 // When the device is gone each condition holds for good, with EV_EOF, EV_HUP and
-// EV_NODATA; data is 0, and fflags is the errno that a read answers. What was not read
-// is lost with it. So it is, until it is up again, of a network interface that is down.
+// EV_NODATA; data is 0, and fflags, of Except data, is the errno that a read answers.
+// What was not read is lost with it. So it is, until it is up again, of a network interface that is down.
 // DragonFly's drivers say so in poll(2) only, if at all; there it is POLLHUP, and no
 // class of its own. All rows know Except, which is ready then and for nothing else.
 type Buffered struct {
@@ -339,8 +339,15 @@ func (d *Buffered) Sources() []*kqueue.Source {
 	return d.srcs[:]
 }
 
-// Release closes the device. Doing so again does nothing.
+// Release closes the device. Doing so again does nothing. From then on the log can be
+// opened again.
 func (d *Buffered) Release(td *machine.Thread) {
+	if d.row.unsafe == messages {
+		mp := d.bus.k.Machine().MPLock()
+		td.Get(mp)
+		defer td.Put(mp)
+		d.bus.close(d)
+	}
 	d.enter(td)
 	d.released = true
 	d.leave()
@@ -349,5 +356,4 @@ func (d *Buffered) Release(td *machine.Thread) {
 	}
 	td.Commit(event.Released)
 	d.exit(td)
-	d.bus.close(td, d)
 }

@@ -121,17 +121,11 @@ func (b *Bus) register(td *machine.Thread, d *Buffered) error {
 	return nil
 }
 
-// close lets the log be opened again, if d is it. td is in no domain.
-func (b *Bus) close(td *machine.Thread, d *Buffered) {
-	if d.row.unsafe != messages {
-		return
-	}
-	mp := b.k.Machine().MPLock()
-	td.Get(mp)
+// close lets the log be opened again, if d is it. td has the mplock.
+func (b *Bus) close(d *Buffered) {
 	if b.reader == d {
 		b.reader = nil
 	}
-	td.Put(mp)
 }
 
 // Print prints n bytes to the message buffer, whoever calls it, and then tells the

@@ -76,6 +76,8 @@ func (d *Buffered) ended(kn *kqueue.Knote) bool {
 	if err == 0 {
 		return false
 	}
-	kn.Data = 0
+	if kn.Data = 0; kn.Filter() == event.Except {
+		kn.Fflags, kn.Data = 0, int64(err) // fflags would be NOTE_OOB
+	}
 	return ended(kn, true, true)
 }

@@ -171,7 +171,11 @@ func (w *twin) events(fd uint64) (all []event.Kevent) {
 		case f == event.Read && w.in == 0, f == event.Write && w.out == 0 && !w.network:
 			continue
 		case w.over != 0:
-			e.Flags, e.Fflags = event.EOF|event.HUP|event.NoData, event.Fflags(w.over)
+			if e.Flags = event.EOF | event.HUP | event.NoData; f == event.Except {
+				e.Data = int64(w.over)
+			} else {
+				e.Fflags = event.Fflags(w.over)
+			}
 			all = append(all, e)
 			continue
 		case f == event.Read:

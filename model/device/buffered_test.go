@@ -55,7 +55,9 @@ func (b *bufferedLab) events() string {
 	for _, e := range events[:n] {
 		text := fmt.Sprint(e.Filter, " ", e.Data)
 		switch {
-		case e.Flags == event.EOF|event.HUP|event.NoData && e.Data == 0:
+		case e.Flags == event.EOF|event.HUP|event.NoData && e.Filter == event.Except && e.Fflags == 0:
+			text = fmt.Sprint(e.Filter, " ", name(syscall.Errno(e.Data)))
+		case e.Flags == event.EOF|event.HUP|event.NoData && e.Filter != event.Except && e.Data == 0:
 			text = fmt.Sprint(e.Filter, " ", name(syscall.Errno(e.Fflags)))
 		case e.Flags != 0 || e.Fflags != 0:
 			text = e.String()

@@ -8,7 +8,8 @@ import "strconv"
 //
 // The steps of an operation come in this order:
 //
-//	kqueue, probe, dup   Made, as what makes any other file of nothing
+//	kqueue, probe, dup   Made, as what makes any other file of nothing; before it of a
+//	                     device Acted, if there can be one only, which is so or not
 //	pipe                 Made, Made: one for each end; so socketpair and pty
 //	set, read, write     Found, Acted, as what does anything else to a file
 //	connect, accept      Found, and Acted for each socket that has part in it, as in

@@ -67,7 +67,9 @@ func (j *joint) clean() { *j = joint{parts: j.parts, ask: j.ask, told: j.told} }
 // join makes j, which has no knotes, the joint of a file.
 //
 // Error: EPERM if a condition of the file is of another domain than the first, or
-// has a filter that may lose it: no one instant could be spoken of.
+// has a filter that may lose it: no one instant could be spoken of. Filters that are
+// not MP-safe may lose it for the mplock alone, and if the first is one it has that
+// while it asks the others.
 func (j *joint) join(f kqueue.File) error {
 	if j.ask == nil {
 		j.ask, j.told = j.onAsk, j.onTold
@@ -94,7 +96,7 @@ func (j *joint) join(f kqueue.File) error {
 		case own == j.sides[j.main].own && s == first:
 			j.twin = filters[i] // one condition by two names, which says both
 			continue
-		case own.Blocks || own.Unsafe || !s.Shares(first):
+		case own.Blocks || own.Unsafe && !j.sides[j.main].own.Unsafe || !s.Shares(first):
 			return syscall.EPERM
 		default:
 			p.ops.Event, p.ops.Told = p.forward, nil

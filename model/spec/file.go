@@ -9,14 +9,15 @@ import (
 // A file has lives of descriptors, and is gone with the last. What a field is to a
 // kind says the file of that kind.
 type file struct {
-	kind    kind
-	gone    bool
-	refs    int32
-	peer    int32 // the other end
-	level   int64 // of a probe; bytes that are to be read
-	starved bool  // a write has been refused or cut short since the last read
-	awaits  bool  // of an open of a fifo
-	socket        // of one
+	kind     kind
+	gone     bool
+	refs     int32
+	peer     int32 // the other end
+	level    int64 // of a probe; bytes that are to be read
+	starved  bool  // a write has been refused or cut short since the last read
+	awaits   bool  // of an open of a fifo
+	socket         // of one
+	hardware       // of a device
 
 	// Of a terminal.
 	modes event.Termios
@@ -52,6 +53,10 @@ const (
 	request // of a disk
 
 	pass
+
+	receiver    // a device that can be read
+	sender      // written
+	transceiver // both
 )
 
 // behaviours has what each kind of file does.
@@ -73,6 +78,10 @@ var behaviours = [...]behaviour{
 	request: requests{},
 
 	pass: passes{},
+
+	receiver:    rowed{side: event.ReadSide},
+	sender:      rowed{side: event.WriteSide},
+	transceiver: rowed{side: event.BothSides},
 }
 
 // makers has what makes a file of nothing, or two: the first, of which peer is the
@@ -103,13 +112,20 @@ var makers = [...]func(s *State, op event.Op) (first file, second file){
 
 // devices has each device as it is when it is made. What has no kind is none.
 var devices = [...]file{
-	event.Request: {kind: pass},
-}
+	event.Mouse:    newDevice(event.Mouse),
+	event.PSM:      newDevice(event.PSM),
+	event.Keyboard: newDevice(event.Keyboard),
+	event.USB:      newDevice(event.USB),
+	event.Record:   newDevice(event.Record),
+	event.Play:     newDevice(event.Play),
+	event.Midi:     newDevice(event.Midi),
+	event.Evdev:    newDevice(event.Evdev),
+	event.Devctl:   newDevice(event.Devctl),
+	event.Log:      newDevice(event.Log),
+	event.Tap:      newDevice(event.Tap),
+	event.Tun:      newDevice(event.Tun),
 
-// makes reports whether op makes a file at all: a device that nobody has described is
-// ENOSYS.
-func makes(op event.Op) bool {
-	return op.Call != event.CallDevice || int(op.Device) < len(devices) && devices[op.Device].kind != 0
+	event.Request: {kind: pass},
 }
 
 // A behaviour is what the files of one kind do. All values are passed, and none
@@ -204,7 +220,7 @@ type Work struct {
 	stage  uint8
 	done   bool
 	other  int32 // another file that it has to do with
-	opened int32 // the file that it has made, or taken, which has no descriptor yet; 0 if none
+	opened int32 // the file that it has made, or taken, which has no descriptor yet, and 1; 0 if none
 }
 
 // Done reports whether there is no step left.
@@ -216,8 +232,8 @@ func (w *Work) ends(n int64) { w.N, w.done = n, true }
 
 // opens ends the work with a file that is to have a descriptor.
 func (s *State) opens(w *Work, f file) {
-	w.opened, w.done = int32(len(s.files)), true
 	s.files = append(s.files, f)
+	w.opened, w.done = int32(len(s.files)), true
 }
 
 // Opens reports whether a file has been made that is to have a descriptor, see Opened.
@@ -229,7 +245,7 @@ func (s *State) Opened(w *Work, fd int) bool {
 	if !w.Opens() || !s.anyNumber(fd) {
 		return false
 	}
-	s.link(fd, w.opened)
+	s.link(fd, w.opened-1)
 	return true
 }
 

@@ -256,6 +256,20 @@ func init() {
 		watched: []event.Kevent{{Filter: event.Read, Ident: 2}, {Filter: event.Write, Ident: 2}, {Filter: event.Except, Ident: 2}}})
 }
 
+// Of the calls of devices those of the other side are most.
+func init() {
+	for d := range event.Devices {
+		if s := spec.New(0); s.Apply(event.Op{Call: event.CallDevice, Device: d}).Errno != 0 {
+			continue // it has none yet
+		}
+		open := "device " + d.String()
+		scenes = append(scenes, scene{name: open, device: d, opening: []string{"epoll", open, open}, calls: []event.Call{
+			event.CallInput, event.CallInput, event.CallInput, event.CallInput, event.CallInput, event.CallOutput, event.CallOutput, event.CallOutput,
+			event.CallRead, event.CallRead, event.CallWrite, event.CallControl, event.CallControl, event.CallUnplug, event.CallDevice, event.CallClose,
+			event.CallEpollCtl, event.CallEpollCtl, event.CallEpollCtl, event.CallEpollWait, event.CallEpollWait, event.CallEpollWait}})
+	}
+}
+
 func (sc scene) ops() []event.Op {
 	ops := []event.Op{{Call: event.CallKqueue}, {Call: event.CallKqueue}}
 	for _, text := range sc.opening {

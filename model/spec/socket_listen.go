@@ -222,7 +222,7 @@ func (s *State) accept(n int32, w *Work) {
 		w.fails(syscall.EAGAIN)
 		return
 	}
-	s.files[a].waits, w.opened = nowhere, a
+	s.files[a].waits, w.opened = nowhere, a+1
 	s.admit(n, w)
 }
 

@@ -37,8 +37,8 @@ func (s *State) Apply(op event.Op) event.Result {
 	}
 	switch shapes[op.Call] {
 	case making:
-		if !makes(op) {
-			break
+		if errno := s.makes(op); errno != 0 {
+			return event.Result{Errno: errno}
 		}
 		fd := s.lowest()
 		l, _ := s.Make(op, fd)

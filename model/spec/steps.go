@@ -20,7 +20,7 @@ func (s *State) Reset(free Freedom) {
 // first: fd is a descriptor for it from now on. It returns the life, false if the
 // number cannot be, or nothing is made.
 func (s *State) Make(op event.Op, fd int) (Life, bool) {
-	if !s.anyNumber(fd) || !makes(op) {
+	if !s.anyNumber(fd) || s.makes(op) != 0 {
 		return Life{}, false
 	}
 	n := int32(len(s.files))
@@ -33,6 +33,18 @@ func (s *State) Make(op event.Op, fd int) (Life, bool) {
 	}
 	s.link(fd, n)
 	return Life{s.lives, n}, true
+}
+
+// Open is a step before Make, of what makes one file: others find that it is made, or
+// what stands in the way, before it has a descriptor. Opened is Make then.
+func (s *State) Open(op event.Op) (w Work) {
+	if errno := s.makes(op); errno != 0 {
+		w.fails(errno)
+		return w
+	}
+	a, _ := makers[op.Call](s, op)
+	s.opens(&w, a)
+	return w
 }
 
 // MakeOther is the second step of the making of two files: fd is a descriptor for
