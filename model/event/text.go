@@ -67,7 +67,7 @@ var errnos = map[string]syscall.Errno{
 	"EINPROGRESS": syscall.EINPROGRESS, "ENXIO": syscall.ENXIO, "ENOTTY": syscall.ENOTTY, "EFAULT": syscall.EFAULT,
 	"EBUSY": syscall.EBUSY, "EHOSTDOWN": syscall.EHOSTDOWN,
 	"ECANCELED": syscall.ECANCELED,
-	"EBUSY":     syscall.EBUSY, "EISDIR": syscall.EISDIR, "ENOTDIR": syscall.ENOTDIR, "ENOTEMPTY": syscall.ENOTEMPTY, "EFBIG": syscall.EFBIG, "ESPIPE": syscall.ESPIPE,
+	"EISDIR":    syscall.EISDIR, "ENOTDIR": syscall.ENOTDIR, "ENOTEMPTY": syscall.ENOTEMPTY, "EFBIG": syscall.EFBIG, "ESPIPE": syscall.ESPIPE,
 }
 
 func flag(name string, bit uint32) word { return word{name, bit, bit} }
