@@ -256,22 +256,25 @@ func (a *AIO) Release(td *machine.Thread) {
 	a.src.Exit(td)
 }
 
-// aioFilter is EVFILT_AIO. It takes no fflags; data is ignored.
+// wants is what a change with EV_ADD is answered: EINVAL if it has fflags, or if the
+// result has been taken, as aio_error(2) would be. Data is ignored.
+func (a *AIO) wants(f event.Fflags) error {
+	if f != 0 || a.state == returned {
+		return syscall.EINVAL
+	}
+	return nil
+}
+
+// aioFilter is EVFILT_AIO.
 var aioFilter = &kqueue.Filter{
 	Name: "aio",
 	Attach: func(td *machine.Thread, kn *kqueue.Knote) error {
 		a := kn.File().(*AIO)
-		if kn.Want != 0 || a.state == returned {
-			return syscall.EINVAL
-		}
 		kn.Hook = a
-		return nil
+		return a.wants(kn.Want)
 	},
 	Touch: func(td *machine.Thread, kn *kqueue.Knote, kev *event.Kevent) error {
-		if kev.Fflags != 0 {
-			return syscall.EINVAL
-		}
-		return nil
+		return kn.Hook.(*AIO).wants(kev.Fflags)
 	},
 	Event: func(td *machine.Thread, kn *kqueue.Knote, hint int64) bool {
 		a := kn.Hook.(*AIO)

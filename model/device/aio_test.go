@@ -79,8 +79,9 @@ func TestAIO(t *testing.T) {
 				if _, err := a.Status(l.td); err != syscall.EINVAL {
 					t.Errorf("Status of what has been returned: %v", err)
 				}
-				l.change(aio(n, event.Delete), nil)
 				l.change(aio(n, event.Add), syscall.EINVAL) // there is nothing to come
+				l.change(aio(n, event.Delete), nil)
+				l.change(aio(n, event.Add), syscall.EINVAL)
 				l.must(l.p.Close(l.td, int(n)))
 			})
 		})

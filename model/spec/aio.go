@@ -89,8 +89,6 @@ const (
 
 func (requests) knows(f event.Filter) bool { return f == event.AIO }
 
-// touch: "the filter returns under the same conditions as aio_error", which of a request
-// whose result has been taken says EINVAL.
 func (requests) touch(kn knote, kev event.Kevent) (knote, syscall.Errno) {
 	if kev.Fflags != 0 {
 		return kn, syscall.EINVAL

@@ -35,5 +35,8 @@ func (s *State) touch(kn knote, kev event.Kevent) (knote, syscall.Errno) {
 		errno := kn.start(kev)
 		return kn, errno
 	}
+	if s.files[kn.file].aio == returned {
+		return kn, syscall.EINVAL // "under the same conditions as aio_error", which says so
+	}
 	return s.of(kn.file).touch(kn, kev)
 }
