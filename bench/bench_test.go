@@ -637,3 +637,25 @@ func TestGoals(t *testing.T) {
 		}
 	}
 }
+
+// The slowdown by a driver that is not MP-safe is the ratio of what was measured a moment
+// apart, in each round.
+func TestSlowdown(t *testing.T) {
+	recs := run(t, bench.Options{Workloads: []*bench.Workload{workload(t, "blockingfilter")}})
+	for _, s := range strategies.All {
+		params := func(filter string) map[string]any {
+			return map[string]any{"device": "keyboard", "threads": 1, "filter": filter}
+		}
+		safe := pick(recs, "blockingfilter", s.Name, "ns/event", params("safe")).Values()
+		unsafe := pick(recs, "blockingfilter", s.Name, "ns/event", params("unsafe")).Values()
+		slower := pick(recs, "blockingfilter", s.Name, "slowdown", params("unsafe")).Values()
+		if len(slower) == 0 || len(safe) != len(slower) || len(unsafe) != len(slower) {
+			t.Fatalf("%s: %d, %d and %d rounds", s.Name, len(safe), len(unsafe), len(slower))
+		}
+		for i, x := range slower {
+			if !near(x, unsafe[i]/safe[i]) {
+				t.Errorf("%s, round %d: a slowdown of %v, of %v to %v ns", s.Name, i, x, unsafe[i], safe[i])
+			}
+		}
+	}
+}

@@ -14,6 +14,7 @@
 //
 //	ns/event          time; what an event is, the workload's Doc says
 //	speedup           disjoint: events per second of two threads over those of one
+//	slowdown          blockingfilter: time by a driver that is not MP-safe over that by the same that is
 //	entries/event     domains entered
 //	contended/event   locks and CPUs found held by another
 //	migrations/event  moves of a thread to another CPU
