@@ -62,7 +62,7 @@ type sharing uint8
 
 const (
 	nothing        sharing = iota
-	amongKeyboards         // the table of keyboards (keyboard[], kbd_get_keyboard)
+	amongKeyboards         // the table of keyboards (kbd_get_keyboard)
 	amongChannels          // the channels of the sound card (snddev_info, getchns)
 	messages               // the message buffer, that anybody may print to (msgbufp)
 )
@@ -80,9 +80,10 @@ var bufferedRows = [...]bufferedRow{
 	event.PSM: {
 		in: direction{unit: 4, most: 240, mark: 1, full: losesNewest},
 	},
-	// KB_QSIZE is 512. The filter looks up its keyboard, which may have been
-	// unregistered, in a table that grows as others are registered.
-	// (kbd.c: genkbdfilter, genkbd_event, kbd_realloc_array)
+	// KB_QSIZE is 512. The filter looks its keyboard up in the table of all, where it is
+	// not found when it has gone. The table grows, as FreeBSD's does (kbd_realloc_array);
+	// DragonFly's is of a fixed length, and has kbd_token now, but the filter is still
+	// one that is called with the mplock. (kbd.c: genkbdfilter, genkbd_putc, kbd_register)
 	event.Keyboard: {
 		in:     direction{unit: 1, most: 512, mark: 1, full: losesNewest},
 		gone:   syscall.ENXIO,
@@ -97,9 +98,9 @@ var bufferedRows = [...]bufferedRow{
 	},
 	// When the buffer is full the interrupt throws away what it has and counts an xrun.
 	// A block is the mark, as FreeBSD has it once a program has set its size; DragonFly
-	// has that under "#if 0". The interrupt cannot post there, "as we are in interrupt
-	// context, we'd have to acquire the MP lock before". (channel.c: chn_rdfeed,
-	// chn_polltrigger, chn_wakeup)
+	// has that switched off. The interrupt does not post there, since it would need the
+	// mplock: a task that has it does. (channel.c: chn_rdfeed, chn_polltrigger,
+	// chn_wakeup)
 	event.Record: {
 		in:     direction{unit: 1, most: 4096, mark: 512, full: losesNewest},
 		gone:   syscall.ENXIO,
@@ -112,9 +113,9 @@ var bufferedRows = [...]bufferedRow{
 		can:    []event.Control{event.Lowat, event.Flush},
 		unsafe: amongChannels,
 	},
-	// mpu401's queues have 128 bytes. There is room if more than half is free, as
-	// midi_out tells of it; midi_filter_write asks for the opposite. A burst that does
-	// not fit is thrown away whole there. (midi.c: midi_in, midi_out)
+	// mpu401's queues have 128 bytes, and it brings them one by one; midi_in leaves one
+	// free. There is room if more than half is free, as midi_out tells of it;
+	// midi_filter_write asks for the opposite. (midi.c, mpu401.c: mpu401_intr)
 	event.Midi: {
 		in:   direction{unit: 1, most: 128, mark: 1, full: losesNewest},
 		out:  direction{unit: 1, most: 128, mark: 65},
