@@ -39,7 +39,7 @@ func (r *run) audit(queues []int, polls []event.Op) {
 		}
 	}
 	l := r.lane(0, t)
-	l.name = "audit"
+	l.name, l.joins = "audit", false
 	r.start(l)
 	if asleep := r.quiet(); int(l.ended.Load()) < len(l.ops) {
 		r.fail(noDeadlock, "while queues were asked for what is left: %v", asleep)

@@ -2,9 +2,12 @@ package fuzz
 
 import (
 	"fmt"
+	"slices"
+	"syscall"
 
 	"github.com/kqlab/kqlab/linearizability"
 	"github.com/kqlab/kqlab/model/event"
+	"github.com/kqlab/kqlab/model/proc"
 )
 
 // The properties of a history that [Check] knows, in the words of findings.
@@ -27,8 +30,8 @@ const (
 //   - at most once: an EV_ONESHOT with a udata of its own comes once, an
 //     EV_DISPATCH once for each time that it is enabled, an EVFILT_USER with
 //     EV_CLEAR once for each trigger, and no event twice in a call;
-//   - conservation: a pipe gives no more bytes than it was given, and an event
-//     has a udata that it was given;
+//   - conservation: a pipe gives no more bytes than it was given, a signal is not
+//     counted more often than it was sent, and an event has a udata that it was given;
 //   - who waits for as long as it takes with room is answered with something;
 //   - completeness: a call that returns nothing has not missed a queue that it
 //     watches, and that has had something all the time.
@@ -155,7 +158,17 @@ func found(property string, r *linearizability.Record, format string, args ...an
 	return &Finding{property, fmt.Sprintf("%s; %v", fmt.Sprintf(format, args...), *r)}
 }
 
+// given reports whether a knote has been given a udata; one of a process by a change of
+// its own, or of another's, which it has come of.
 func (l *ledger) given(k key, udata uint64) bool {
+	if k.filter == event.Proc {
+		for o, changes := range l.changes {
+			if o.kq == k.kq && o.filter == k.filter && slices.ContainsFunc(changes, func(c change) bool { return c.Udata == udata }) {
+				return true
+			}
+		}
+		return false
+	}
 	for _, c := range l.changes[k] {
 		if c.Udata == udata {
 			return true
@@ -180,7 +193,7 @@ func (l *ledger) revived(k key, flags event.Flags, end, last *linearizability.Re
 func (l *ledger) ends() *Finding {
 	for _, k := range l.seen {
 		events := l.events[k]
-		if l.doubts[k.kq] {
+		if l.doubts[k.kq] || k.filter == event.Proc { // fork makes such knotes too
 			continue
 		}
 		for _, e := range events {
@@ -199,7 +212,7 @@ func (l *ledger) ends() *Finding {
 					return found(afterTheEnd, e.in, "%v had returned from %v", c.Kevent, *c.in)
 				}
 			}
-			if k.filter == event.User || k.filter == event.Timer {
+			if k.filter == event.User || k.filter == event.Timer || k.filter == event.Signal {
 				continue
 			}
 			for _, c := range l.closes[int(k.ident)] {
@@ -248,7 +261,7 @@ func (c *change) went() bool {
 func (l *ledger) counts() *Finding {
 	for _, k := range l.seen {
 		events := l.events[k]
-		if l.doubts[k.kq] {
+		if l.doubts[k.kq] || k.filter == event.Proc {
 			continue
 		}
 		all, triggers, enables := ^event.Flags(0), 0, 0 // flags that each EV_ADD has
@@ -271,6 +284,11 @@ func (l *ledger) counts() *Finding {
 			}
 		}
 		last := events[len(events)-1].in
+		if k.filter == event.Signal {
+			if sent, n := l.sent(k.ident), total(events); n > sent {
+				return found(conservation, last, "signal %d was counted %d times on kqueue %d, and was sent at most %d times", k.ident, n, k.kq, sent)
+			}
+		}
 		switch n := len(events); {
 		case all&event.Dispatch != 0 && n > enables:
 			return found(atMostOnce, last, "EV_DISPATCH came %d times and was enabled %d times", n, enables)
@@ -279,6 +297,30 @@ func (l *ledger) counts() *Finding {
 		}
 	}
 	return nil
+}
+
+// sent returns how often a signal may have come to the process of the threads. A child that
+// ends sends SIGCHLD, and once more if it had children that have ended.
+func (l *ledger) sent(sig uint64) (n int64) {
+	for i := range l.history {
+		r := &l.history[i]
+		switch c := r.Op.Call; {
+		case r.Result.Errno != 0:
+		case c == event.CallKill && r.Op.Pid == proc.Init && uint64(r.Op.Sig) == sig:
+			n++
+		case sig == uint64(syscall.SIGCHLD) && (c == event.CallExit || c == event.CallKill):
+			n += 2
+		}
+	}
+	return n
+}
+
+// total returns the sum of the data of events.
+func total(events []change) (n int64) {
+	for _, e := range events {
+		n += e.Data
+	}
+	return n
 }
 
 // bytes checks that pipes and pairs of sockets give what they were given. Only numbers

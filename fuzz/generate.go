@@ -133,9 +133,6 @@ func (g *drawing) change() event.Kevent {
 	kev := event.Kevent{Filter: rapid.SampledFrom(filters).Draw(g.t, "filter"), Flags: g.flags()}
 	if rapid.IntRange(0, 31).Draw(g.t, "no filter") == 31 {
 		kev.Filter = event.Filter(rapid.Int16Range(-12, 1).Draw(g.t, "any filter"))
-		if kev.Filter == event.Proc || kev.Filter == event.Signal {
-			kev.Filter = event.FS // the specification does not know of processes yet
-		}
 	}
 	if kev.Filter == event.Timer && !g.timers {
 		kev.Filter = event.User

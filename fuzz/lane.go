@@ -53,11 +53,14 @@ type lane struct {
 	ended  atomic.Int32 // operations whose return and result are logged
 	last   event.Result // of the operation that ended last
 	caller call.Caller
+	thread int
+	joins  bool // if others do; who looks at what is left does not
 }
 
 func (r *run) lane(thread int, t *script.Thread) *lane {
 	l := &r.lanes[r.n.Load()]
 	l.name, l.cpu, l.ops, l.log = threadNames[thread], t.CPU, t.Ops, r.rec.Log(thread)
+	l.thread, l.joins = thread, true
 	l.begun.Store(0)
 	l.ended.Store(0)
 	l.log.Grow(len(t.Ops))

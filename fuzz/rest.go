@@ -7,6 +7,7 @@ import (
 	"github.com/kqlab/kqlab/model/event"
 	"github.com/kqlab/kqlab/model/kqueue"
 	"github.com/kqlab/kqlab/model/machine"
+	"github.com/kqlab/kqlab/model/proc"
 )
 
 // sleepers looks at who is asleep when nothing runs any more.
@@ -68,6 +69,9 @@ func (r *run) end() {
 		return
 	}
 	for _, l := range waiters {
+		if op := &l.ops[l.ended.Load()-1]; op.Call == event.CallEpollWait && r.plan.forks > 0 {
+			continue // the epoll may have been open in a child, which has ended its files in their order
+		}
 		if l.last.Errno != syscall.EBADF {
 			r.fail(wakingClose, "%s was in %v when its queue was closed, and answered %v", l.name, l.ops[l.ended.Load()-1], l.last)
 		}
@@ -84,6 +88,9 @@ func (r *run) closeAll(td *machine.Thread) {
 		r.lanes[i].caller.Leave(td)
 	}
 	for _, queues := range []bool{true, false} {
+		if !queues {
+			r.endChildren(td)
+		}
 		for fd := range r.plan.top {
 			f, err := r.p.File(td, fd)
 			_, queue := f.(*kqueue.Queue)
@@ -91,6 +98,15 @@ func (r *run) closeAll(td *machine.Thread) {
 			if err == nil && (queue || nested || !queues) {
 				r.p.Close(td, fd)
 			}
+		}
+	}
+}
+
+// endChildren ends all processes but the first.
+func (r *run) endChildren(td *machine.Thread) {
+	for pid := proc.Init + 1; pid <= proc.Init+r.plan.forks; pid++ {
+		if p, err := r.p.Table().Find(td, pid); err == nil {
+			p.Exit(td, 0)
 		}
 	}
 }

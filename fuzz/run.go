@@ -207,11 +207,12 @@ type run struct {
 	p        *proc.Process
 
 	*memory
-	ready   atomic.Int32 // threads that have yet to come to the start
-	leave   atomic.Bool  // threads are to end after the call that they are in
-	finding atomic.Pointer[Finding]
-	broken  chan struct{}           // closed with the first finding; nil on a virtual machine
-	history linearizability.History // as it was when nothing ran any more
+	ready    atomic.Int32 // threads that have yet to come to the start
+	starting              // of threads that join the process
+	leave    atomic.Bool  // threads are to end after the call that they are in
+	finding  atomic.Pointer[Finding]
+	broken   chan struct{}           // closed with the first finding; nil on a virtual machine
+	history  linearizability.History // as it was when nothing ran any more
 }
 
 // fail notes the first finding.
@@ -256,13 +257,14 @@ func (r *run) carryOut() {
 		r.lane(i+1, &r.s.Threads[i])
 	}
 	r.ready.Store(int32(len(r.s.Threads)))
+	r.expect(len(r.s.Threads))
 	for i := range r.used()[first:] {
 		r.start(&r.lanes[first+i])
 	}
 	if r.plan.periodic {
 		defer r.stopTicking()()
 	}
-	if r.virtual {
+	if r.virtual && !r.plan.joins {
 		r.m.Unscheduled(false)
 	}
 	asleep := r.quiet()
@@ -301,6 +303,10 @@ func (l *lane) do(td *machine.Thread) {
 	r := l.r
 	defer r.caught(l.name)
 	td.Listen(l.log)
+	if r.plan.joins && l.joins {
+		l.join(td)
+		defer l.part(td)
+	}
 	for r.ready.Add(-1); r.ready.Load() > 0 && !r.virtual; {
 		runtime.Gosched()
 	}

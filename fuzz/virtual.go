@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/kqlab/kqlab/fuzz/call"
 	"github.com/kqlab/kqlab/fuzz/script"
 	"github.com/kqlab/kqlab/linearizability"
 	"github.com/kqlab/kqlab/model/event"
@@ -144,7 +145,7 @@ func (r *run) again() bool {
 		return false
 	}
 	r.rec.Reset()
-	r.turn, r.history = 0, nil
+	r.turn, r.history, r.mask = 0, nil, 0
 	r.n.Store(0)
 	r.leave.Store(false)
 	strategy, ok := r.strategy.(kqueue.Resetter)
@@ -160,6 +161,8 @@ func (r *run) again() bool {
 // A plan is what a run wants to know of a script.
 type plan struct {
 	periodic bool
+	joins    bool // threads join the process, since the script speaks of signals
+	forks    int
 	top      int // one more than the highest descriptor that can have been made
 }
 
@@ -170,6 +173,10 @@ func planOf(s *script.Script) (p plan) {
 		for _, t := range list {
 			for _, op := range t.Ops {
 				made += op.Call.Makes()
+				p.joins = p.joins || call.Joins(&op)
+				if op.Call == event.CallFork {
+					p.forks++
+				}
 				if op.Call == event.CallDup2 {
 					made++
 					p.top = max(p.top, op.To+1)

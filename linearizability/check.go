@@ -101,7 +101,9 @@ func (c *Checker) Check(h History, o Options) *Report {
 	begin := time.Now()
 	if c.replay.explains(h, o.Weak, 0) {
 		c.report = Report{history: h, weak: o.Weak, Replayed: true, Took: time.Since(begin)}
-		return &c.report
+		if c.report.signals(); c.report.Verdict == OK {
+			return &c.report
+		}
 	}
 	return project(h, o, begin)
 }
@@ -115,6 +117,7 @@ func project(h History, o Options, begin time.Time) *Report {
 	r := &Report{history: h, weak: o.Weak}
 	r.plan = newPlan(h)
 	r.count()
+	r.signals()
 	for _, k := range r.plan.keys {
 		if r.plan.unprojected(k) {
 			r.Unchecked = append(r.Unchecked, k.String())
@@ -134,6 +137,18 @@ func project(h History, o Options, begin time.Time) *Report {
 	}
 	r.Took = time.Since(begin)
 	return r
+}
+
+// signals checks what becomes of signals, of a history in which something does.
+func (r *Report) signals() {
+	for i := range r.history {
+		if r.history[i].signaled() {
+			r.history.signals(func(rec *Record, rule string) {
+				r.found(Finding{Verdict: Violation, Where: rec.Op.String() + " => " + rec.Result.String(), Rule: rule})
+			})
+			return
+		}
+	}
 }
 
 // search looks for an order of the steps. If there is none it names the rule

@@ -29,6 +29,7 @@ type progress struct {
 	records int       // of the records of its changes, those that are accounted for
 	over    bool      // it has failed, and does no more
 	work    spec.Work // of what is done to a descriptor
+	deed    spec.Deed // of what is done to a process
 	looked  bool      // it has found what a change speaks of, or not:
 	found   spec.Life
 	errno   syscall.Errno
@@ -175,12 +176,19 @@ func step(s state, p *part, k key, lax laxity) []state {
 		c.looked = true
 		switch p.rec.Op.Call {
 		case event.CallKevent:
-			c.found, c.errno = s.Target(p.kev)
+			if c.found, c.errno = s.Seek(p.kev); c.errno == syscall.ESRCH {
+				c.errno = 0 // there may be a knote, and then it was not looked for
+			}
 		case event.CallPoll, event.CallSelect, event.CallEpollCtl:
 			c.found, c.errno = s.Find(p.fd)
 		default:
 			c.work = s.Begin(p.rec.Op.FD)
 		}
+	case proceeds, followed:
+		if !s.proceed(c, p, lax) {
+			return nil
+		}
+		all[0] = s
 	case foundEpoll:
 		c.epoll, c.missing = s.Find(p.rec.Op.FD)
 	case looked, unready:
@@ -212,7 +220,7 @@ func step(s state, p *part, k key, lax laxity) []state {
 		all = s.take(at, p, k, lax)
 	case passed:
 		// Of a closed queue it answers EBADF, unless it had something already.
-		none := len(p.rec.Result.Events)+len(p.rec.Result.Polled) == 0
+		none := len(p.rec.Result.Events)+len(p.rec.Result.Polled) == 0 && p.rec.Result.Errno == 0
 		if lax < noCompleteness && (s.Closed(c.queue) && none || s.ready(c.queue, k)) {
 			return nil
 		}
@@ -279,13 +287,13 @@ func (s state) change(at int, p *part, lax laxity) []state {
 		if s.Closed(c.queue) && s.closing(c.queue) {
 			n := s.clone()
 			said := n.HalfClosed(c.queue, l, p.kev)
-			if goesOn = []state{n}; p.rec.Result.Errno == 0 {
+			if goesOn = []state{n}; p.rec.Result.Errno == 0 || interrupted(p.rec) {
 				goesOn = n.account(at, p, said, lax)
 			}
 		}
 		errno = s.ChangeOf(c.queue, l, p.kev)
 	}
-	if p.rec.Result.Errno != 0 {
+	if p.rec.Result.Errno != 0 && !interrupted(p.rec) {
 		return append(goesOn, s, stopped)
 	}
 	out := append(goesOn, s.account(at, p, errno, lax)...)

@@ -112,6 +112,8 @@ func (r *Report) countPolled(rec *Record, wrong func(string)) {
 // far as can be told by who came before whom.
 func (p *plan) mayFail(r *Record) bool {
 	switch {
+	case interrupted(r):
+		return true
 	case r.Op.Call == event.CallPoll:
 		return false
 	case r.Op.N < 0:

@@ -25,8 +25,12 @@ const none = -1
 
 func (k key) String() string {
 	switch {
+	case k == processes:
+		return "the processes"
 	case k.queue == none:
 		return fmt.Sprintf("descriptor %d", k.ident)
+	case k.filter == event.Proc:
+		return fmt.Sprintf("%v of any process on kqueue %d", k.filter, k.queue)
 	case k.filter == 0:
 		return fmt.Sprintf("kqueue %d", k.queue)
 	case k.filter == spec.Item:
@@ -37,10 +41,16 @@ func (k key) String() string {
 
 // tied reports whether the knote's ident is a descriptor.
 func (k key) tied() bool {
+	switch k.filter {
+	case event.Proc, event.Signal:
+		return false
+	}
 	return k.queue == none || k.filter != event.User && k.filter != event.Timer && k.filter != 0
 }
 
-func (k key) is(kev event.Kevent) bool { return kev.Ident == k.ident && kev.Filter == k.filter }
+func (k key) is(kev event.Kevent) bool {
+	return kev.Filter == k.filter && (kev.Ident == k.ident || k.filter == event.Proc)
+}
 
 // What a part of an operation is.
 type does uint8
@@ -67,11 +77,14 @@ const (
 	looked                 // it reported what holds of a descriptor, of one entry of a poll
 	unready                // it sleeps at the end, and so this entry has nothing to report
 	foundEpoll             // of an epoll_ctl: it looked up the epoll
+	proceeds               // of what is done to a process: it took a step
+	followed               // of a fork: a knote that follows the child is there
 )
 
 var doesNames = [...]string{first: "first end made", opened: "opened", unlink: "number free", reap: "knotes gone", release: "file released", refuse: "somebody turned away", begun: "done in part", empty: "no knotes left", enter: "began",
 	found:  "found the descriptor",
-	passed: "not returned, though there was room", asleep: "asleep at the end", leave: "returned without looking", unready: "asleep at the end", foundEpoll: "found the epoll"}
+	passed: "not returned, though there was room", asleep: "asleep at the end", leave: "returned without looking", unready: "asleep at the end", foundEpoll: "found the epoll",
+	proceeds: "took a step", followed: "a knote follows the child"}
 
 // A part is one step of an operation as a knote sees it. A call is its parts in
 // order.
@@ -93,6 +106,8 @@ type part struct {
 	// room for more.
 	records []event.Kevent
 	full    bool
+
+	blocks event.Sigset // proceeds: what the thread blocks
 }
 
 func (p *part) String() string {
@@ -199,9 +214,12 @@ func newPlan(h History) *plan {
 		q := p.groups.of(r.Op.FD)
 		for _, list := range [][]event.Kevent{r.Op.Changes, r.Result.Events} {
 			for _, kev := range list {
-				keys[key{q, kev.Ident, kev.Filter}] = true
+				keys[keyOf(q, kev)] = true
 			}
 		}
+	}
+	if p.hasDeeds() {
+		keys[processes] = true
 	}
 	p.cover(keys)
 	p.keys = slices.SortedFunc(maps.Keys(keys), func(a, b key) int {
@@ -220,6 +238,9 @@ func (p *plan) cover(keys map[key]bool) {
 		}
 	}
 	for _, r := range p.h {
+		if deeds(r.Op.Call) || disposes(r.Op.Call) {
+			continue
+		}
 		fd := r.Op.FD
 		if makes(r.Op.Call) {
 			fd = p.made(&r)
@@ -277,10 +298,7 @@ func (p *plan) project(k key, weak bool) []porcupine.Operation {
 			ops = append(ops, op)
 		}
 	}
-	concerns := func(fd int) bool {
-		g := p.groups.of(fd)
-		return g == k.queue || k.tied() && k.ident < 1<<31 && g == p.groups.of(int(k.ident))
-	}
+	concerns := func(fd int) bool { return p.sees(k, fd) }
 	for i := range p.h {
 		r := &p.h[i]
 		var parts []part
@@ -290,6 +308,8 @@ func (p *plan) project(k key, weak bool) []porcupine.Operation {
 				add(i, (j+1)*len(p.h)+i, parts)
 			}
 			continue
+		case deeds(c) || disposes(c):
+			parts = p.deed(k, r)
 		case c == event.CallEpollCtl:
 			parts = p.control(k, r)
 		case c == event.CallEpollWait:
@@ -361,6 +381,8 @@ func (p *plan) poll(k key, r *Record, weak bool) []part {
 		if k.is(kev) {
 			if k.tied() && k.ident < 1<<31 && p.ends[p.groups.of(int(k.ident))] {
 				parts = append(parts, part{does: found, kev: kev})
+			} else if k.filter == event.Proc {
+				parts = append(parts, part{does: found, kev: kev})
 			}
 			parts = append(parts, part{does: change, kev: kev, records: records, full: said == r.Op.Room})
 		}
@@ -369,7 +391,7 @@ func (p *plan) poll(k key, r *Record, weak bool) []part {
 		parts = append(parts, part{does: took, kev: kev, records: records})
 	}
 	switch {
-	case r.Result.Errno != 0 || said > 0 || r.Op.Room == 0:
+	case r.Result.Errno != 0 && !interrupted(r) || said > 0 || r.Op.Room == 0:
 		parts = append(parts, part{does: leave, records: records})
 	case len(returned) > 0:
 	case r.Result.Pending:

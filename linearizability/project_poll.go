@@ -53,7 +53,7 @@ func (p *plan) looks(k key, r *Record, weak bool) (entries [][]part) {
 			says, left = left[0].Events, left[1:]
 		}
 		if k.queue != none || !spec.Counts(r.Op, x) || p.groups.of(int(x.FD)) != int(k.ident) || p.twice(r, x.FD) ||
-			r.Result.Errno != 0 {
+			r.Result.Errno != 0 && !interrupted(r) {
 			continue
 		}
 		does := looked
@@ -100,7 +100,7 @@ func (p *plan) waits(k key, r *Record, weak bool) []part {
 		}
 	}
 	switch {
-	case r.Result.Errno != 0:
+	case r.Result.Errno != 0 && !interrupted(r):
 		parts = append(parts, part{does: leave})
 	case len(parts) > 1:
 	case r.Result.Pending:

@@ -69,6 +69,7 @@ type call struct {
 
 	took  []spec.Ref // of an epoll_wait: the items that it has returned
 	epoll spec.Life  // of an epoll_ctl: what it has found as the epoll
+	deed  spec.Deed  // of what is done to a process
 
 	sights []sight // of a poll or select: what its entries may have seen
 
@@ -106,8 +107,8 @@ func (r *replay) order() bool {
 				return false
 			}
 			last = s.At
-			if s.Step == event.Released && slices.ContainsFunc(rec.Steps[j+1:], isReleased) {
-				continue // the file says itself when it is gone
+			if s.Step == event.Released && saysItself(rec.Steps[j+1:]) {
+				continue
 			}
 			r.moments = append(r.moments, moment{s.At, int32(i), s.Step})
 		}
@@ -144,7 +145,16 @@ func (r *replay) sort() {
 	}
 }
 
-func isReleased(s Stamp) bool { return s.Step == event.Released }
+// saysItself reports whether the file that a descriptor has stood for says when it is
+// gone, by what comes after the descriptor has said that it is released. An exit ends many.
+func saysItself(steps []Stamp) bool {
+	for _, s := range steps {
+		if s.Step == event.Released || s.Step == event.Unlinked {
+			return s.Step == event.Released
+		}
+	}
+	return false
+}
 
 // run takes the steps in order.
 func (r *replay) run() bool {
@@ -250,6 +260,10 @@ func (r *replay) step(n int32, c *call, rec *Record, step event.Step) bool {
 		return r.kevent(n, c, rec, step)
 	}
 	switch rec.Op.Call {
+	case event.CallFork, event.CallExec, event.CallExit, event.CallWait, event.CallKill:
+		return r.deed(c, rec, step)
+	case event.CallSigaction, event.CallSigmask:
+		return step == event.Acted && r.disposed(c, rec)
 	case event.CallEpollCtl:
 		return r.control(n, c, rec, step)
 	case event.CallEpollWait:
@@ -393,6 +407,10 @@ func (r *replay) returns(n int32, c *call, rec *Record) bool {
 		return r.waited(n, c, rec)
 	case event.CallKevent:
 		return r.answers(c, rec)
+	case event.CallFork, event.CallExec, event.CallExit, event.CallWait, event.CallKill:
+		return r.done(c, rec)
+	case event.CallSigaction, event.CallSigmask:
+		return r.disposed(c, rec)
 	case event.CallClose, event.CallDup2:
 		for c.stage == 3 && r.s.Refuse(c.shut) {
 		}

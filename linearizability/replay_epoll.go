@@ -116,7 +116,7 @@ func (r *replay) enters(n int32, c *call, rec *Record) {
 	if c.queue, c.errno = r.s.EnterEpoll(op.FD, op.Room); c.errno != 0 {
 		return
 	}
-	if r.weak || res.Pending || res.Errno != 0 || len(res.Polled) >= op.Room {
+	if r.weak || res.Pending || res.Errno != 0 && !interrupted(rec) || len(res.Polled) >= op.Room {
 		return
 	}
 	r.passes(c)
@@ -160,6 +160,8 @@ func (r *replay) waited(n int32, c *call, rec *Record) bool {
 	switch {
 	case c.errno != 0:
 		return res.Equal(event.Result{Errno: c.errno})
+	case interrupted(rec):
+		return !r.missed(c, rec)
 	case res.Errno != 0:
 		return res.Equal(event.Result{Errno: syscall.EBADF}) && r.s.Closed(c.queue)
 	case !res.Equal(event.Result{Polled: res.Polled}) || c.taken != len(res.Polled) || c.taken > op.Room:

@@ -29,7 +29,7 @@ func (r *replay) kevent(n int32, c *call, rec *Record, step event.Step) bool {
 		if c.change == 0 {
 			return false
 		}
-		c.found, c.errno = r.s.Target(rec.Op.Changes[c.change-1])
+		c.found, c.errno = r.s.Seek(rec.Op.Changes[c.change-1])
 		c.looked = true
 		return true
 	case event.Change:
@@ -102,7 +102,7 @@ func (r *replay) begun(rec *Record) (n int) {
 // scans notes, once all changes are made, what the call should not miss.
 func (r *replay) scans(n int32, c *call, rec *Record) {
 	res := &rec.Result
-	if c.change < len(rec.Op.Changes) || r.weak || res.Pending || res.Errno != 0 ||
+	if c.change < len(rec.Op.Changes) || r.weak || res.Pending || res.Errno != 0 && !interrupted(rec) ||
 		c.records > 0 || c.stopped != 0 || len(res.Events) >= rec.Op.Room {
 		return
 	}
@@ -172,7 +172,7 @@ func (r *replay) missed(c *call, rec *Record) bool {
 func (r *replay) misses(refs []spec.Ref, c *call, rec *Record) bool {
 	return slices.ContainsFunc(refs, func(ref spec.Ref) bool {
 		none := len(rec.Result.Events)+len(rec.Result.Polled) == 0
-		if !(none && r.s.Closed(c.queue)) && r.s.MayBeGone(ref) {
+		if !(none && rec.Result.Errno == 0 && r.s.Closed(c.queue)) && r.s.MayBeGone(ref) {
 			return false
 		}
 		if r.deletes(ref) {
@@ -207,6 +207,8 @@ func (r *replay) answers(c *call, rec *Record) bool {
 	switch {
 	case c.stopped != 0:
 		return res.Errno == c.stopped
+	case interrupted(rec):
+		return c.change == len(op.Changes) && c.records == 0 && op.Room > 0 && !r.missed(c, rec)
 	case res.Errno != 0:
 		return res.Errno == syscall.EBADF && r.s.Closed(c.queue)
 	case c.change != len(op.Changes):
@@ -218,7 +220,7 @@ func (r *replay) answers(c *call, rec *Record) bool {
 		return false
 	}
 	for i, kev := range res.Events {
-		if slices.ContainsFunc(res.Events[:i], key{ident: kev.Ident, filter: kev.Filter}.is) && !(r.free(TwoLives) && r.h.twoLives(rec, kev)) {
+		if slices.ContainsFunc(res.Events[:i], func(o event.Kevent) bool { return o.Ident == kev.Ident && o.Filter == kev.Filter }) && !(r.free(TwoLives) && r.h.twoLives(rec, kev)) {
 			return false
 		}
 	}

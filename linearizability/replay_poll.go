@@ -102,6 +102,9 @@ func (r *replay) looked(c *call, rec *Record) bool {
 			return slices.ContainsFunc(c.sights, func(x sight) bool { return r.may(&x, rec, event.PollNval) })
 		}
 	}
+	if interrupted(rec) {
+		return r.accounts(c, rec, 0, nil)
+	}
 	if res.Errno != 0 || len(res.Polled) == 0 && op.Wait == event.Forever {
 		return false
 	}

@@ -82,6 +82,14 @@ var calls = [...]func(c *Caller, td *machine.Thread, op *event.Op) event.Result{
 	event.CallEpollCtl:  (*Caller).epollCtl,
 	event.CallEpollWait: (*Caller).epollWait,
 
+	event.CallFork:      (*Caller).fork,
+	event.CallExec:      (*Caller).exec,
+	event.CallExit:      (*Caller).exit,
+	event.CallWait:      (*Caller).wait,
+	event.CallKill:      (*Caller).kill,
+	event.CallSigaction: (*Caller).sigaction,
+	event.CallSigmask:   (*Caller).sigmask,
+
 	event.CallDevice:  (*Caller).device,
 	event.CallInput:   (*Caller).input,
 	event.CallOutput:  (*Caller).output,

@@ -340,13 +340,14 @@ func (d *Buffered) Sources() []*kqueue.Source {
 	return d.srcs[:]
 }
 
-// Release closes the device. Doing so again does nothing.
+// Release closes the device. Doing so again does nothing. From then on the log can be
+// opened again.
 func (d *Buffered) Release(td *machine.Thread) {
-	if d.row.unsafe == messages { // the bus knows who has it open
-		mp := td.Machine().MPLock()
+	if d.row.unsafe == messages {
+		mp := d.bus.k.Machine().MPLock()
 		td.Get(mp)
 		defer td.Put(mp)
-		defer d.bus.close(d)
+		d.bus.close(d)
 	}
 	d.enter(td)
 	d.released = true

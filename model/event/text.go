@@ -65,7 +65,7 @@ var errnos = map[string]syscall.Errno{
 	"EADDRINUSE": syscall.EADDRINUSE, "EADDRNOTAVAIL": syscall.EADDRNOTAVAIL, "ECONNABORTED": syscall.ECONNABORTED, "ECONNRESET": syscall.ECONNRESET, "ENOBUFS": syscall.ENOBUFS,
 	"EISCONN": syscall.EISCONN, "ENOTCONN": syscall.ENOTCONN, "ECONNREFUSED": syscall.ECONNREFUSED, "EALREADY": syscall.EALREADY,
 	"EINPROGRESS": syscall.EINPROGRESS, "ENXIO": syscall.ENXIO, "ENOTTY": syscall.ENOTTY, "EFAULT": syscall.EFAULT,
-	"EBUSY": syscall.EBUSY, "EHOSTDOWN": syscall.EHOSTDOWN,
+	"EBUSY": syscall.EBUSY, "ECHILD": syscall.ECHILD, "EHOSTDOWN": syscall.EHOSTDOWN,
 	"ECANCELED": syscall.ECANCELED,
 	"EISDIR":    syscall.EISDIR, "ENOTDIR": syscall.ENOTDIR, "ENOTEMPTY": syscall.ENOTEMPTY, "EFBIG": syscall.EFBIG, "ESPIPE": syscall.ESPIPE,
 }

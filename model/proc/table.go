@@ -270,6 +270,7 @@ func (p *Process) copyDescriptors(td *machine.Thread, c *Process) {
 		c.age.Made++
 	}
 	c.limit = p.limit
+	td.Commit(event.Made)
 	p.mu.Unlock(td)
 }
 
@@ -280,6 +281,7 @@ func (p *Process) copySignals(td *machine.Thread, c *Process) {
 	if l := lwpOf(td); l != nil && l.p == p {
 		c.sig.mask = l.mask
 	}
+	td.Commit(event.Made)
 	s.mu.Unlock(td)
 }
 
@@ -326,6 +328,7 @@ func (p *Process) Exec(td *machine.Thread) error {
 			s.actions[i] = Action{}
 		}
 	}
+	td.Commit(event.Acted)
 	s.mu.Unlock(td)
 	t.mu.Unlock(td)
 	p.closeAll(td, true)

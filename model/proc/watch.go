@@ -357,6 +357,7 @@ func (s *signals) end(td *machine.Thread) {
 		l.pending = 0
 		l.recalc(td)
 	}
+	td.Commit(event.Acted)
 	s.mu.Unlock(td)
 }
 
@@ -365,6 +366,7 @@ func (s *signals) end(td *machine.Thread) {
 func (s *signals) ignoresChildren(td *machine.Thread) bool {
 	s.mu.Lock(td)
 	ignores := s.actions[syscall.SIGCHLD-1].Ignore
+	td.Commit(event.Found)
 	s.mu.Unlock(td)
 	return ignores
 }

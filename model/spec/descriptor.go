@@ -13,7 +13,7 @@ const maxOpen = 1 << 20
 // at returns the life that number fd has, nil if it is free.
 func (s *State) at(fd int) *slot {
 	for i := range s.slots {
-		if x := &s.slots[i]; x.fd == fd && !x.ending {
+		if x := &s.slots[i]; x.fd == fd && !x.ending && x.owner == 0 {
 			return x
 		}
 	}
@@ -23,7 +23,7 @@ func (s *State) at(fd int) *slot {
 func (s *State) lowest() int {
 	fd := 0
 	for _, x := range s.slots {
-		if !x.ending && x.fd == fd {
+		if !x.ending && x.owner == 0 && x.fd == fd {
 			fd++
 		}
 	}
@@ -34,7 +34,7 @@ func (s *State) lowest() int {
 func (s *State) link(fd int, file int32) {
 	s.lives++
 	s.files[file].refs++
-	i := slices.IndexFunc(s.slots, func(x slot) bool { return x.ending || x.fd > fd })
+	i := slices.IndexFunc(s.slots, func(x slot) bool { return x.ending || x.owner != 0 || x.fd > fd })
 	if i < 0 {
 		i = len(s.slots)
 	}
@@ -132,6 +132,8 @@ func (s *State) Empty(q int32) {
 type Life struct {
 	life int32
 	file int32 // -1 for what has no descriptor
+
+	sought bool // of a process: it was there
 }
 
 // Find begins an operation on descriptor fd: it returns its life, or EBADF.
@@ -140,7 +142,7 @@ func (s *State) Find(fd int) (Life, syscall.Errno) {
 	if x == nil {
 		return Life{}, syscall.EBADF
 	}
-	return Life{x.life, x.file}, 0
+	return Life{life: x.life, file: x.file}, 0
 }
 
 // ended reports whether the knotes of a life have been removed.

@@ -215,6 +215,10 @@ func (s *State) epollWait(op event.Op) (r event.Result) {
 	for _, kev := range s.scan(q, op.Room) {
 		r.Polled = append(r.Polled, polledOf(kev))
 	}
+	if len(r.Polled) == 0 && s.interrupts(op) {
+		s.interrupted(op)
+		return event.Result{Errno: syscall.EINTR}
+	}
 	r.Pending = len(r.Polled) == 0 && op.Wait == event.Forever
 	return r
 }

@@ -17,9 +17,11 @@ func (s *State) ask(i int) (bool, event.Kevent) {
 	case event.User:
 		e.Fflags, e.Data = kn.bits, kn.data
 		return kn.pending != 0, e
-	case event.Timer:
+	case event.Timer, event.Signal:
 		e.Data = kn.pending
 		return kn.pending > 0, e
+	case event.Proc:
+		return kn.askProc(e)
 	}
 	return s.of(kn.file).ask(s, kn, e)
 }
@@ -33,6 +35,11 @@ func (s *State) touch(kn knote, kev event.Kevent) (knote, syscall.Errno) {
 		return kn, errno
 	case event.Timer:
 		errno := kn.start(kev)
+		return kn, errno
+	case event.Signal:
+		return kn, signalKnote(kev)
+	case event.Proc:
+		errno := kn.askFor(kev)
 		return kn, errno
 	}
 	if s.files[kn.file].aio == returned {

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/kqlab/kqlab/fuzz/call"
@@ -56,7 +57,7 @@ var (
 )
 
 func drawKevent(t *rapid.T, timers bool) event.Kevent {
-	filters := []event.Filter{event.Read, event.Read, event.Read, event.Write, event.Write, event.User, event.User, event.Except, event.Vnode, event.AIO, event.FS, 0, 5}
+	filters := []event.Filter{event.Read, event.Read, event.Read, event.Write, event.Write, event.User, event.User, event.Except, event.Vnode, event.Proc, event.Proc, event.Signal, event.Signal, event.AIO, event.FS, 0, 5}
 	if timers {
 		filters = append(filters, event.Timer, event.Timer, event.Timer)
 	}
@@ -74,6 +75,13 @@ func drawKevent(t *rapid.T, timers bool) event.Kevent {
 		kev.Ident = rapid.Uint64Range(0, 2).Draw(t, "ident")
 		kev.Data = rapid.SampledFrom([]int64{0, 0, 1, 20, 1e15, -1, 1 << 62}).Draw(t, "period")
 		kev.Fflags = event.Fflags(rapid.SampledFrom([]uint32{0, 1, 2, 4, 8, 16, 20, 3, 32}).Draw(t, "unit"))
+	case event.Proc:
+		kev.Ident = uint64(int64(rapid.OneOf(rapid.IntRange(1, 5), numbers).Draw(t, "process")))
+		const all = event.NoteExit | event.NoteFork | event.NoteExec | event.NoteTrack
+		kev.Fflags = rapid.SampledFrom([]event.Fflags{all, all, event.NoteTrack, event.NoteExit, event.NoteFork, event.NoteFork | event.NoteExec, event.NoteTrack | event.NoteExit, 0, event.NoteChild, event.NoteTrackErr | event.NoteExit}).Draw(t, "fflags")
+	case event.Signal:
+		kev.Ident = uint64(int64(signals.Draw(t, "ident")))
+		kev.Fflags = rapid.SampledFrom([]event.Fflags{0, 0, 0, 0, 0, 1}).Draw(t, "fflags")
 	default:
 		kev.Ident = uint64(int64(numbers.Draw(t, "fd")))
 		kev.Fflags = event.Fflags(rapid.SampledFrom([]uint32{0, 0, 0, 1, 1, 2, 3, 8}).Draw(t, "fflags"))
@@ -100,6 +108,10 @@ func drawOp(t *rapid.T, timers bool, sc scene) event.Op {
 	}
 	if call == event.CallDevice {
 		op.Device = sc.device
+		return op
+	}
+	if call >= event.CallFork && call <= event.CallSigmask {
+		drawProcess(t, &op)
 		return op
 	}
 	op.FD = numbers.Draw(t, "fd")
@@ -165,19 +177,47 @@ func drawOp(t *rapid.T, timers bool, sc scene) event.Op {
 		op.Room = rapid.IntRange(0, 5).Draw(t, "room")
 		op.Wait = rapid.SampledFrom([]event.Wait{event.NoWait, event.NoWait, event.Forever, event.Finite}).Draw(t, "wait")
 	default:
-		drawPoll(t, &op)
+		drawPoll(t, &op, sc.name == "processes")
 	}
 	return op
 }
 
+var (
+	signals = rapid.SampledFrom([]int{2, 2, 2, 15, 15, int(syscall.SIGCHLD), int(syscall.SIGCHLD), int(syscall.SIGTSTP), 9, 64, 0, -1, 65})
+	sigsets = rapid.SampledFrom([]event.Sigset{0, event.Signals(2), event.Signals(15), event.Signals(2, 15), event.Signals(2, 9, int(syscall.SIGCHLD)), ^event.Sigset(0)})
+)
+
+// drawProcess completes a call of what is done to processes, or said of signals.
+func drawProcess(t *rapid.T, op *event.Op) {
+	op.Pid = rapid.OneOf(rapid.IntRange(1, 4), numbers).Draw(t, "process")
+	switch op.Call {
+	case event.CallExit:
+		op.N = rapid.Int64Range(0, 3).Draw(t, "status")
+	case event.CallKill:
+		op.Pid = rapid.SampledFrom([]int{1, op.Pid}).Draw(t, "to")
+		op.Sig = signals.Draw(t, "signal")
+	case event.CallSigaction:
+		op.Pid, op.Sig = 0, signals.Draw(t, "signal")
+		op.Action = rapid.SampledFrom([]event.SigAction{event.SigDefault, event.SigIgnore, event.SigCatch}).Draw(t, "action")
+	case event.CallSigmask:
+		op.Pid, op.Sigs = 0, sigsets.Draw(t, "signals")
+		op.How = rapid.SampledFrom([]event.SigHow{event.SigBlock, event.SigUnblock, event.SigSetMask}).Draw(t, "how")
+	}
+}
+
 // drawPoll completes a call of poll, select or epoll.
-func drawPoll(t *rapid.T, op *event.Op) {
+func drawPoll(t *rapid.T, op *event.Op, masks bool) {
 	asks := rapid.OneOf(
 		rapid.SampledFrom([]event.PollEvents{0, event.PollIn, event.PollIn, event.PollOut, event.PollIn | event.PollOut, event.PollIn | event.PollRdHup}),
 		rapid.Custom(func(t *rapid.T) event.PollEvents {
 			return event.PollEvents(rapid.Uint32Range(0, 0x23ff).Draw(t, "bits"))
 		}))
 	op.Wait = rapid.SampledFrom([]event.Wait{event.NoWait, event.NoWait, event.Forever}).Draw(t, "wait")
+	if op.Call != event.CallEpollCtl && masks {
+		if op.Masked = rapid.Bool().Draw(t, "masked"); op.Masked {
+			op.Sigs = sigsets.Draw(t, "mask")
+		}
+	}
 	switch op.Call {
 	case event.CallPoll, event.CallSelect:
 		op.FD = 0
@@ -231,6 +271,10 @@ var scenes = []scene{
 		event.CallReopen, event.CallReopen, event.CallReopen, event.CallClose, event.CallRead, event.CallWrite}},
 	{name: "terminal", keys: true, opening: []string{"pty", "reopen 2 both"}, calls: []event.Call{
 		event.CallWrite, event.CallWrite, event.CallWrite, event.CallRead, event.CallRead, event.CallTermios, event.CallTermios, event.CallReopen, event.CallPty}},
+	{name: "processes", opening: []string{"pipe", "fork 1", "socket stream"}, calls: []event.Call{
+		event.CallFork, event.CallFork, event.CallFork, event.CallFork, event.CallExec, event.CallExec, event.CallExit, event.CallExit, event.CallExit, event.CallWait, event.CallWait,
+		event.CallKill, event.CallKill, event.CallKill, event.CallKill, event.CallSigaction, event.CallSigaction, event.CallSigmask, event.CallSigmask,
+		event.CallPoll, event.CallEpollCtl, event.CallEpollWait, event.CallEpoll, event.CallListen, event.CallConnect}},
 }
 
 // Of the calls of sockets those that move bytes are most.
@@ -328,6 +372,10 @@ func agree(t *rapid.T, s strategies.Entry, w with) {
 	sc := rapid.SampledFrom(scenes).Draw(t, "scene")
 	opening := sc.ops()
 	n := rapid.IntRange(1, 40).Draw(t, "operations")
+	if sc.name == "processes" { // and its signals have somebody to come to
+		k.p.Join(k.td)
+		defer k.p.Part(k.td)
+	}
 	for i := range len(opening) + n {
 		var op event.Op
 		if i < len(opening) {

@@ -47,7 +47,7 @@ func (s *State) Target(kev event.Kevent) (l Life, errno syscall.Errno) {
 		return l, syscall.EINVAL
 	}
 	switch kev.Filter {
-	case event.User, event.Timer:
+	case event.User, event.Timer, event.Proc, event.Signal:
 		return Life{file: -1}, 0
 	case event.Read, event.Write, event.Except, event.Vnode, event.AIO:
 	default:
@@ -103,10 +103,20 @@ func (s *State) MayRefuse(l Life) bool { return s.halfEnded(l) }
 func (s *State) add(q int32, l Life, kev event.Kevent) syscall.Errno {
 	kn := knote{queue: q, file: l.file, life: l.life, filter: kev.Filter, ident: kev.Ident, udata: kev.Udata,
 		keep: kev.Flags & persistent, disabled: kev.Flags&event.Disable != 0}
-	if kev.Filter == event.Timer {
+	switch kev.Filter {
+	case event.Timer, event.Proc, event.Signal:
 		kn.keep |= event.Clear
 	}
-	kn, errno := s.touch(kn, kev)
+	var errno syscall.Errno
+	switch kev.Filter {
+	case event.Proc:
+		kn.notes = kev.Fflags
+		errno = s.attach(&kn, l)
+	case event.Signal:
+		errno = signalKnote(kev)
+	default:
+		kn, errno = s.touch(kn, kev)
+	}
 	if errno != 0 {
 		return errno
 	}
@@ -255,8 +265,10 @@ func (s *State) look(i int) (kev event.Kevent, hit bool) {
 // is left with its level goes to the tail.
 func (s *State) retrieved(i int) {
 	kn := &s.knotes[i]
+	again := false
 	if kn.keep&event.Clear != 0 {
 		kn.bits, kn.data, kn.pending, kn.fired = 0, 0, 0, false
+		again = kn.ended && kn.keep&event.OneShot == 0
 	}
 	if kn.keep&event.Dispatch != 0 {
 		kn.disabled = true
@@ -269,6 +281,11 @@ func (s *State) retrieved(i int) {
 	default:
 		s.places++
 		kn.place = s.places
+	}
+	if again { // what it kept back
+		kn.tellEnd()
+		s.fire(i)
+		s.visit()
 	}
 }
 

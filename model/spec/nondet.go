@@ -243,6 +243,12 @@ func (s *State) Collects(l Life) bool { return s.collects(l.file) }
 // because a timer expires at any instant: see mayTick.
 func (s *State) MayExpire(l Life) bool { return s.collects(l.file) && s.reachesTimer(l.file) }
 
+// MayTake: which of the threads of a process takes a signal that was sent to it is open, as
+// long as it is one that does not block it: "the signal shall be delivered to exactly one of
+// those threads within the process", and if all block it, it stays pending "until a thread
+// ... unblocks delivery of the signal".
+func MayTake(sig int, blocks event.Sigset) bool { return !blocks.Has(sig) }
+
 // Expired is what op says of entry p, a kqueue or an epoll, when a timer there has
 // expired.
 func Expired(op event.Op, p event.PollFD) event.PollEvents {

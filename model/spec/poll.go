@@ -110,6 +110,10 @@ func (s *State) looks(op event.Op) (r event.Result) {
 			r.Polled = append(r.Polled, event.Polled{ID: uint64(p.FD), Events: m})
 		}
 	}
+	if len(r.Polled) == 0 && s.interrupts(op) {
+		s.interrupted(op)
+		return event.Result{Errno: syscall.EINTR}
+	}
 	r.Pending = len(r.Polled) == 0 && op.Wait == event.Forever
 	return r
 }

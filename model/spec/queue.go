@@ -60,7 +60,7 @@ func (s *State) prune(q int32) {
 // queueWords names a kqueue or an epoll by a descriptor that stands for it.
 func (s *State) queueWords(q int32) string {
 	what := s.of(q).name()
-	i := slices.IndexFunc(s.slots, func(x slot) bool { return x.file == q && !x.ending })
+	i := slices.IndexFunc(s.slots, func(x slot) bool { return x.file == q && !x.ending && x.owner == 0 })
 	if i < 0 {
 		return fmt.Sprintf("the %s that is closed", what)
 	}

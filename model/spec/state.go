@@ -22,6 +22,12 @@ type State struct {
 	lives  int32     // lives of descriptors begun
 	places int64     // places on ready lists given out
 	owed   []int32   // queues whose watchers are to be told; none between steps
+
+	procs  []process // that have been forked, in order of their coming
+	births []birth   // knotes that forks under way are still to make
+
+	has     dispositions // of the first process, and of its one thread
+	pending event.Sigset // of that: what it blocks
 }
 
 // A slot is one life of a descriptor number: from open, dup or dup2 until close
@@ -30,8 +36,9 @@ type slot struct {
 	fd     int
 	life   int32
 	file   int32
-	ending bool // the number is free again, but the knotes are there yet
-	reaped bool // of one that is ending: its knotes are gone, the file not yet released
+	owner  int32 // the child whose descriptor it is, 0 of those that operations speak of
+	ending bool  // the number is free again, but the knotes are there yet
+	reaped bool  // of one that is ending: its knotes are gone, the file not yet released
 }
 
 // A knote is a queue's interest in one condition. It is on the queue's ready
@@ -56,6 +63,13 @@ type knote struct {
 	data    int64 // of a user event
 	pending int64 // user event: 1 if it is raised; timer: expirations not retrieved
 	more    ticks // timer: what may come yet
+
+	// Of a process.
+	notes  event.Fflags // what is asked for
+	born   int32        // of a child that nobody can find yet: the parent's number
+	ended  bool         // an end that is kept back: what is to be told of it then, and how it was
+	exit   event.Fflags
+	status int64
 }
 
 // Ticks are the expirations that a timer may have yet.
@@ -74,6 +88,7 @@ func New(free Freedom) State { return State{free: free} }
 // Clone returns a state that shares nothing with s.
 func (s State) Clone() State {
 	s.slots, s.files, s.knotes, s.queued, s.owed = slices.Clone(s.slots), slices.Clone(s.files), slices.Clone(s.knotes), slices.Clone(s.queued), nil
+	s.procs, s.births = slices.Clone(s.procs), slices.Clone(s.births)
 	return s
 }
 
@@ -83,6 +98,7 @@ func (s State) Clone() State {
 func (s State) Equal(o State) bool {
 	return s.free == o.free && s.lives == o.lives && slices.Equal(s.slots, o.slots) && slices.Equal(s.files, o.files) &&
 		slices.Equal(s.queued, o.queued) && s.ports == o.ports &&
+		slices.Equal(s.procs, o.procs) && slices.Equal(s.births, o.births) && s.has == o.has && s.pending == o.pending &&
 		slices.EqualFunc(s.knotes, o.knotes, func(a, b knote) bool {
 			listed := (a.place != 0) == (b.place != 0)
 			a.place, b.place = 0, 0
@@ -121,6 +137,9 @@ func (s State) Hash() uint64 {
 	for _, x := range s.queued {
 		maphash.WriteComparable(&h, x)
 	}
+	for _, x := range s.procs {
+		maphash.WriteComparable(&h, x)
+	}
 	for _, x := range s.knotes {
 		x.place = min(x.place, 1)
 		maphash.WriteComparable(&h, x)
@@ -133,6 +152,9 @@ func (s State) String() string {
 	s = s.Clone() // to ask a knote of a kqueue prunes what is on that one's list
 	var b strings.Builder
 	for _, x := range s.slots {
+		if x.owner != 0 {
+			fmt.Fprintf(&b, "process %d, ", x.owner)
+		}
 		fmt.Fprintf(&b, "%d: %s", x.fd, s.of(x.file).name())
 		if text := s.of(x.file).details(&s, x.file); text != "" {
 			b.WriteString(" " + text)
@@ -141,6 +163,12 @@ func (s State) String() string {
 			b.WriteString(" (closing)")
 		}
 		b.WriteString("\n")
+	}
+	for _, text := range s.processWords() {
+		b.WriteString(text + "\n")
+	}
+	if s.has != (dispositions{}) {
+		fmt.Fprintf(&b, "signals: ignored %v, caught %v, blocked %v, pending %v\n", s.has.ignored, s.has.caught, s.has.blocked, s.pending)
 	}
 	for i := range s.knotes {
 		kn := &s.knotes[i]

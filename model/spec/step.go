@@ -34,6 +34,10 @@ func (s *State) Apply(op event.Op) event.Result {
 		return event.Result{Errno: s.control(op)}
 	case event.CallEpollWait:
 		return s.epollWait(op)
+	case event.CallSigaction:
+		return event.Result{Errno: s.Sigaction(op)}
+	case event.CallSigmask:
+		return event.Result{Errno: s.Sigmask(op)}
 	}
 	switch shapes[op.Call] {
 	case making:
@@ -58,6 +62,12 @@ func (s *State) Apply(op event.Op) event.Result {
 			s.Opened(&w, int(w.N))
 		}
 		return event.Result{N: w.N, Errno: w.Errno}
+	case processing:
+		d := Start(op, s.has.blocked)
+		for !d.Done() {
+			s.Go(&d, &op)
+		}
+		return event.Result{N: d.N, N2: d.N2, Errno: d.Errno}
 	}
 	return event.Result{Errno: syscall.ENOSYS}
 }
@@ -66,10 +76,11 @@ func (s *State) Apply(op event.Op) event.Result {
 type shape uint8
 
 const (
-	unknown shape = iota
-	making        // it makes a file of nothing, or two
-	acting        // it does something to a file that it finds
-	opening       // it does, and makes another file by that, or takes one
+	unknown    shape = iota
+	making           // it makes a file of nothing, or two
+	acting           // it does something to a file that it finds
+	opening          // it does, and makes another file by that, or takes one
+	processing       // it does something to a process
 )
 
 // shapes has those of the calls that are not said one by one. What is not in it is
@@ -87,6 +98,12 @@ var shapes = [256]shape{
 	event.CallReopen:  opening,
 	event.CallPty:     making,
 	event.CallTermios: acting,
+
+	event.CallFork: processing,
+	event.CallExec: processing,
+	event.CallExit: processing,
+	event.CallWait: processing,
+	event.CallKill: processing,
 
 	event.CallSocketpair: making,
 	event.CallSocket:     making,

@@ -13,7 +13,7 @@ import (
 
 // Reset makes s what New returns, and keeps its memory.
 func (s *State) Reset(free Freedom) {
-	*s = State{free: free, slots: s.slots[:0], files: s.files[:0], knotes: s.knotes[:0], queued: s.queued[:0], owed: s.owed[:0]}
+	*s = State{free: free, slots: s.slots[:0], files: s.files[:0], knotes: s.knotes[:0], queued: s.queued[:0], owed: s.owed[:0], procs: s.procs[:0], births: s.births[:0]}
 }
 
 // Make is the first step of what makes a file, or two of which it is that of the
@@ -32,7 +32,7 @@ func (s *State) Make(op event.Op, fd int) (Life, bool) {
 		s.files = append(s.files, a)
 	}
 	s.link(fd, n)
-	return Life{s.lives, n}, true
+	return Life{life: s.lives, file: n}, true
 }
 
 // Open is a step before Make, of what makes one file: others find that it is made, or

@@ -14,6 +14,7 @@ func (s State) Words() []string {
 	for _, x := range s.slots {
 		out = append(out, s.slotWords(x))
 	}
+	out = append(out, s.processWords()...)
 	for i := range s.knotes {
 		out = append(out, s.knoteWords(i))
 	}
@@ -35,6 +36,10 @@ func (s State) KnoteWords(q int32, ident uint64, filter event.Filter) string {
 func (s *State) slotWords(x slot) string {
 	text := s.of(x.file).words(s, x.file)
 	switch {
+	case x.owner != 0 && x.ending:
+		return fmt.Sprintf("process %d is about to end, which had open %s", x.owner, text)
+	case x.owner != 0:
+		return fmt.Sprintf("process %d has open %s", x.owner, text)
 	case x.reaped:
 		return fmt.Sprintf("number %d is free, the knotes of what it was are gone; it was %s", x.fd, text)
 	case x.ending:
@@ -68,6 +73,10 @@ func (s *State) knoteWords(i int) string {
 		state = "has not expired since it was last returned, and may at any time"
 	case kn.filter == event.Timer:
 		state = "has expired for the last time, and that has been returned"
+	case kn.filter == event.Proc:
+		state = "has nothing to tell: nothing that it asks for has happened since it was last returned"
+	case kn.filter == event.Signal:
+		state = "has nothing to tell: the signal was not sent since it was last returned"
 	case kn.filter == event.User:
 		state = "has nothing to tell: it has not been triggered since it was last returned"
 	default:

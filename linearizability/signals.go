@@ -1,0 +1,158 @@
+package linearizability
+
+import (
+	"slices"
+	"syscall"
+
+	"github.com/kqlab/kqlab/model/event"
+	"github.com/kqlab/kqlab/model/spec"
+)
+
+// What becomes of a signal that is sent to the threads of a history no step says, and
+// which of them takes it is open, see [spec.MayTake]. So it is looked at whether there can
+// be one who has: a wait that says EINTR needs a signal of its own that it may have
+// taken, and one that sleeps on must not be the only one who could.
+
+// A sending is a signal that has come to the process of the threads.
+type sending struct {
+	sig  int
+	rec  *Record
+	sure bool // it has come, and is not only one that may have
+}
+
+const (
+	causeless  = "a wait is interrupted by a signal, each of which is taken once"
+	signalLost = "no signal lost: a wait whose mask lets a pending signal through is interrupted by it"
+)
+
+// signals calls wrong with what is wrong with the signals of a history.
+func (h History) signals(wrong func(rec *Record, rule string)) {
+	var waits []*Record
+	for i := range h {
+		r := &h[i]
+		if interrupted(r) {
+			waits = append(waits, r)
+		}
+	}
+	sent := h.sendings()
+	takers := make([]*Record, len(sent)) // of each, the wait that it accounts for
+	for _, r := range waits {
+		if !h.accountsFor(r, sent, takers, make([]bool, len(sent))) {
+			wrong(r, causeless)
+		}
+	}
+	for i := range h {
+		r := &h[i]
+		if r.Result.Pending && r.Op.Masked && slices.ContainsFunc(sent, func(k sending) bool { return h.lost(k, r) }) {
+			wrong(r, signalLost)
+		}
+	}
+}
+
+// signaled reports whether a history has anything that signals looks at.
+func (rec *Record) signaled() bool {
+	return rec.Result.Errno == syscall.EINTR || rec.Result.Pending && rec.Op.Masked
+}
+
+// sendings returns the signals that have come to the process. Who ends sends SIGCHLD, and
+// once more for its children.
+func (h History) sendings() (all []sending) {
+	for i := range h {
+		r := &h[i]
+		switch c := r.Op.Call; {
+		case r.Result.Errno != 0:
+		case c == event.CallKill && r.Op.Pid == 1 && r.Op.Sig > 0:
+			all = append(all, sending{r.Op.Sig, r, !r.Result.Pending})
+		case c == event.CallExit || c == event.CallKill && r.Op.Sig > 0:
+			all = append(all, sending{int(syscall.SIGCHLD), r, false}, sending{int(syscall.SIGCHLD), r, false})
+		}
+	}
+	return all
+}
+
+// accountsFor finds a signal for wait r, and another for the wait that has had it.
+func (h History) accountsFor(r *Record, sent []sending, takers []*Record, tried []bool) bool {
+	for i, k := range sent {
+		if tried[i] || k.rec.Call >= r.Return || !spec.MayTake(k.sig, h.waitMask(r)) || !h.mayInterrupt(k.sig, r.Return) {
+			continue
+		}
+		tried[i] = true
+		if takers[i] == nil || h.accountsFor(takers[i], sent, takers, tried) {
+			takers[i] = r
+			return true
+		}
+	}
+	return false
+}
+
+// waitMask returns what the thread blocks while it waits in r.
+func (h History) waitMask(r *Record) event.Sigset {
+	if r.Op.Masked {
+		return r.Op.Sigs
+	}
+	return h.mask(r)
+}
+
+// mayInterrupt reports whether a signal may have been one that interrupts before an
+// instant.
+func (h History) mayInterrupt(sig int, until int64) bool {
+	if spec.InterruptingAtFirst.Has(sig) {
+		return true
+	}
+	for i := range h {
+		if r := &h[i]; r.Op.Call == event.CallSigaction && r.Call < until && r.Result.Errno == 0 && spec.Interrupting(r.Op).Has(sig) {
+			return true
+		}
+	}
+	return false
+}
+
+// lost reports whether wait r, which sleeps at the end, is the only one who could have
+// taken a signal that was sent: no thread lets it through from then on but while it waits
+// with a mask, and no such wait was interrupted. It need not have been sent during r: that
+// one which was before, and is pending, ends the wait is what the mask is for.
+func (h History) lost(k sending, r *Record) bool {
+	if !k.sure || !spec.MayTake(k.sig, r.Op.Sigs) || !h.interruptsFor(k) {
+		return false
+	}
+	blocks := map[int]event.Sigset{} // by threads
+	for i := range h {
+		o := &h[i]
+		mask, met := blocks[o.Thread]
+		if !met {
+			mask = blocks[setup]
+		}
+		blocks[o.Thread] = mask
+		switch after := o.Return >= k.rec.Call; {
+		case o.Op.Call == event.CallSigmask && o.Result.Errno == 0:
+			now := spec.NewMask(mask, o.Op)
+			if after && (spec.MayTake(k.sig, mask) || spec.MayTake(k.sig, now)) {
+				return false
+			}
+			blocks[o.Thread] = now
+		case after && interrupted(o) && spec.MayTake(k.sig, h.waitMask(o)):
+			return false
+		}
+	}
+	for thread, mask := range blocks {
+		if (thread != setup || k.rec.Thread == setup) && spec.MayTake(k.sig, mask) {
+			return false
+		}
+	}
+	return true
+}
+
+// interruptsFor reports whether a signal is sure to be one that interrupts from when it
+// was sent on.
+func (h History) interruptsFor(k sending) bool {
+	sure := spec.InterruptingAtFirst.Has(k.sig)
+	for i := range h {
+		if o := &h[i]; o.Op.Call == event.CallSigaction && o.Op.Sig == k.sig && o.Result.Errno == 0 {
+			if !spec.Interrupting(o.Op).Has(k.sig) {
+				return false
+			}
+			sure = sure || o.Return < k.rec.Call
+		}
+	}
+	return sure
+}
