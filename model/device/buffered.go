@@ -340,14 +340,13 @@ func (d *Buffered) Sources() []*kqueue.Source {
 	return d.srcs[:]
 }
 
-// Release closes the device. Doing so again does nothing. From then on the log can be
-// opened again.
+// Release closes the device. Doing so again does nothing.
 func (d *Buffered) Release(td *machine.Thread) {
-	if d.row.unsafe == messages {
-		mp := d.bus.k.Machine().MPLock()
+	if d.row.unsafe == messages { // the bus knows who has it open
+		mp := td.Machine().MPLock()
 		td.Get(mp)
 		defer td.Put(mp)
-		d.bus.close(d)
+		defer d.bus.close(d)
 	}
 	d.enter(td)
 	d.released = true

@@ -121,7 +121,7 @@ func (b *Bus) register(td *machine.Thread, d *Buffered) error {
 	return nil
 }
 
-// close lets the log be opened again, if d is it. td has the mplock.
+// close lets the log be opened again, if d is it. td has the mplock then.
 func (b *Bus) close(d *Buffered) {
 	if b.reader == d {
 		b.reader = nil
