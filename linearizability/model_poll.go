@@ -24,7 +24,7 @@ func (s *state) shows(c *progress, p *part, lax laxity) bool {
 		return lax >= laxities // it should have failed
 	}
 	switch {
-	case p.says == v:
+	case p.says == v || p.does == looked && c.errno == 0 && s.MayExpire(c.found) && p.says == spec.Expired(p.rec.Op, p.rec.Op.FDs[p.entry]):
 		return true
 	case p.does == unready:
 		return lax >= noWakeups

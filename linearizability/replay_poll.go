@@ -44,8 +44,8 @@ func (r *replay) sees(c *call, rec *Record) {
 		}
 		// What a kqueue has may be there for an instant only, and while others are at
 		// work it is of no one instant: see AnyCount.
-		if x.follow(r.s.Find(int(p.FD))); x.n > 0 && r.s.Collects(x.lives[x.n-1]) &&
-			(r.s.MayExpire(x.lives[x.n-1]) || len(r.active) > 0 && r.free(AnyCount)) {
+		if x.follow(r.s.Find(int(p.FD))); x.n > 0 &&
+			(r.s.MayExpire(x.lives[x.n-1]) || r.s.Collects(x.lives[x.n-1]) && len(r.active) > 0 && r.free(AnyCount)) {
 			x.add(spec.Expired(rec.Op, p))
 		}
 		for _, l := range x.lives[:x.n] {

@@ -12,6 +12,13 @@ import (
 // devices has what makes each device that is not on the bus. What is neither is ENOSYS.
 var devices = [...]func(c *Caller, td *machine.Thread) kqueue.File{
 	event.Request: func(c *Caller, td *machine.Thread) kqueue.File { return device.NewPass(td, c.k) },
+
+	event.BPF:     func(c *Caller, td *machine.Thread) kqueue.File { return device.NewBpf(td, c.k) },
+	event.Serial:  func(c *Caller, td *machine.Thread) kqueue.File { return device.NewSerial(td, c.k) },
+	event.Null:    func(c *Caller, td *machine.Thread) kqueue.File { return device.NewNull(td, c.k) },
+	event.Zero:    func(c *Caller, td *machine.Thread) kqueue.File { return device.NewZero(td, c.k) },
+	event.URandom: func(c *Caller, td *machine.Thread) kqueue.File { return device.NewURandom(td, c.k) },
+	event.Random:  func(c *Caller, td *machine.Thread) kqueue.File { return device.NewRandom(td, c.k) },
 }
 
 func (c *Caller) device(td *machine.Thread, op *event.Op) event.Result {

@@ -13,8 +13,9 @@ func (c *Caller) fifo(td *machine.Thread, op *event.Op) event.Result {
 	return c.open(td, device.NewFifo(td, c.k))
 }
 
-// reopen opens once more what can be opened by a name: a fifo, or the slave of a
-// pseudo-terminal, which is open to read and write.
+// reopen opens once more what can be opened by a name: a fifo; the slave of a
+// pseudo-terminal, a serial line, or a listener of packets, which are open to read and
+// write.
 func (c *Caller) reopen(td *machine.Thread, op *event.Op) event.Result {
 	f, err := c.p.File(td, op.FD)
 	if err != nil {
@@ -28,6 +29,10 @@ func (c *Caller) reopen(td *machine.Thread, op *event.Op) event.Result {
 		again, err = f.Open(td)
 	case *device.Tty:
 		again, err = f.Reopen(td)
+	case *device.Serial:
+		again, err = f.Open(td)
+	case *device.Bpf:
+		again, err = f.Open(td)
 	default:
 		err = syscall.EINVAL
 	}

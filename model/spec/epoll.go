@@ -172,8 +172,11 @@ func (s *State) RetrieveItem(q int32, p event.Polled, late bool) (Ref, bool) {
 			if p.Events == 0 || p.Events != asked(in, kn.asks) {
 				continue
 			}
-		} else if hit, e := s.ask(i); !hit || polledOf(e) != p {
-			continue
+		} else {
+			s.timesOut(i, p.Events&in != 0)
+			if hit, e := s.ask(i); !hit || polledOf(e) != p {
+				continue
+			}
 		}
 		if s.taken(i, late) {
 			return s.ref(i), true
@@ -278,7 +281,10 @@ func (s State) epollWaited(op event.Op, r event.Result) []State {
 // takeItem has knote i retrieved, if it is an item of epoll q that p is an event of.
 func (s *State) takeItem(i int, q int32, p event.Polled) bool {
 	kn := &s.knotes[i]
-	if kn.queue != q || kn.filter != Item || kn.udata != p.ID || kn.place == 0 {
+	if kn.queue != q || kn.filter != Item || kn.udata != p.ID {
+		return false
+	}
+	if s.timesOut(i, p.Events&in != 0); kn.place == 0 {
 		return false
 	}
 	e, hit := s.look(i)

@@ -18,11 +18,13 @@ type file struct {
 	awaits   bool  // of an open of a fifo
 	socket         // of one
 	hardware       // of a device
+	capture        // of a listener
 
 	// Of a terminal.
 	modes event.Termios
 	text  string
 	whole int64
+	hung  bool // of a line
 
 	// Of a request.
 	aio   aio
@@ -57,6 +59,13 @@ const (
 	receiver    // a device that can be read
 	sender      // written
 	transceiver // both
+
+	listener // of packets
+	serial
+	null
+	zero
+	urandom
+	random
 )
 
 // behaviours has what each kind of file does.
@@ -82,6 +91,13 @@ var behaviours = [...]behaviour{
 	receiver:    rowed{side: event.ReadSide},
 	sender:      rowed{side: event.WriteSide},
 	transceiver: rowed{side: event.BothSides},
+
+	listener: listeners{},
+	serial:   serials{},
+	null:     memories{device: event.Null},
+	zero:     memories{device: event.Zero},
+	urandom:  memories{device: event.URandom},
+	random:   memories{device: event.Random},
 }
 
 // makers has what makes a file of nothing, or two: the first, of which peer is the
@@ -107,7 +123,11 @@ var makers = [...]func(s *State, op event.Op) (first file, second file){
 
 	event.CallDisk: func(*State, event.Op) (a, b file) { return file{kind: disk}, b },
 
-	event.CallDevice: func(_ *State, op event.Op) (a, b file) { return devices[op.Device], b },
+	event.CallDevice: func(s *State, op event.Op) (a, b file) {
+		a = devices[op.Device]
+		a.peer = int32(len(s.files)) // the first open of it
+		return a, b
+	},
 }
 
 // devices has each device as it is when it is made. What has no kind is none.
@@ -126,6 +146,13 @@ var devices = [...]file{
 	event.Tun:      newDevice(event.Tun),
 
 	event.Request: {kind: pass},
+
+	event.BPF:     {kind: listener},
+	event.Serial:  {kind: serial},
+	event.Null:    {kind: null},
+	event.Zero:    {kind: zero},
+	event.URandom: {kind: urandom},
+	event.Random:  {kind: random},
 }
 
 // A behaviour is what the files of one kind do. All values are passed, and none

@@ -147,6 +147,9 @@ func drawOp(t *rapid.T, timers bool, sc scene) event.Op {
 		if sc.commands && rapid.IntRange(0, 7).Draw(t, "whole") > 0 {
 			op.N = rapid.SampledFrom([]int64{32, 32, 64, 96, 256, 320}).Draw(t, "commands")
 		}
+		if sc.reads != 0 && call == event.CallRead && rapid.IntRange(0, 7).Draw(t, "buffer") > 0 {
+			op.N = sc.reads
+		}
 		if sc.keys && call == event.CallWrite {
 			op.N = rapid.SampledFrom([]int64{1, 1, 2, 3, 5, 300, 1023, 2000}).Draw(t, "typed")
 			op.Key = rapid.SampledFrom([]event.Key{event.NoKey, event.NoKey, event.KeyNL, event.KeyNL, event.KeyEOF, event.KeyErase, event.KeyKill}).Draw(t, "key")
@@ -258,6 +261,7 @@ type scene struct {
 	watched  []event.Kevent // most changes are to those
 	sock     event.SockType // of sockets that are made; mostly streams
 	device   event.Device   // that is made
+	reads    int64          // the size of most reads; 0: any
 }
 
 var scenes = []scene{
@@ -298,6 +302,17 @@ func init() {
 		event.CallWrite, event.CallWrite, event.CallWrite, event.CallRead, event.CallRead, event.CallInput, event.CallInput, event.CallComplete, event.CallComplete, event.CallControl,
 		event.CallUnplug, event.CallDevice, event.CallEpollCtl, event.CallEpollCtl, event.CallEpoll}, commands: true, device: event.Request,
 		watched: []event.Kevent{{Filter: event.Read, Ident: 2}, {Filter: event.Write, Ident: 2}, {Filter: event.Except, Ident: 2}}})
+}
+
+func init() {
+	interrupts := []event.Call{event.CallInput, event.CallInput, event.CallInput, event.CallInput, event.CallRead, event.CallRead, event.CallWrite, event.CallControl,
+		event.CallReopen, event.CallClose, event.CallUnplug, event.CallEpollCtl, event.CallEpollWait, event.CallEpollWait}
+	scenes = append(scenes,
+		scene{name: "listeners of packets", device: event.BPF, reads: 4096, opening: []string{"device bpf", "reopen 2 both", "epoll"}, calls: interrupts,
+			watched: []event.Kevent{{Filter: event.Read, Ident: 2}, {Filter: event.Read, Ident: 3}, {Filter: event.Except, Ident: 3}}},
+		scene{name: "serial line", device: event.Serial, opening: []string{"device serial", "reopen 2 both", "epoll"}, calls: append(interrupts, event.CallOutput, event.CallOutput, event.CallTermios),
+			watched: []event.Kevent{{Filter: event.Read, Ident: 2}, {Filter: event.Write, Ident: 3}, {Filter: event.Except, Ident: 3}}},
+	)
 }
 
 // Of the calls of devices those of the other side are most.

@@ -318,6 +318,7 @@ func (s State) Take(q int32, kev event.Kevent) (next []State) {
 		}
 		n := s.Clone()
 		n.anyTicks(i, kev.Data)
+		n.timesOut(i, kev.Data > 0)
 		if n.knotes[i].place == 0 {
 			continue
 		}

@@ -28,7 +28,39 @@ func (s *State) anyOrder(q int32) bool { return s.free&AnyOrder != 0 || s.anyIns
 // among the events is open. "The periodic interval is a lower bound": nothing
 // promises that a timer is on time, and the specification has no clock.
 func (s *State) anyInstant(q int32) bool {
-	return slices.ContainsFunc(s.knotes, func(kn knote) bool { return kn.filter == event.Timer && s.reaches(q, kn.queue) })
+	return slices.ContainsFunc(s.knotes, func(kn knote) bool { return s.ticks(&kn) && s.reaches(q, kn.queue) })
+}
+
+// ticks reports whether something may come to a knote that nobody does: the expiry of a
+// timer, or that of a read timeout.
+func (s *State) ticks(kn *knote) bool {
+	return kn.filter == event.Timer || kn.file >= 0 && s.files[kn.file].timeout
+}
+
+// anyTimeout: a read timeout is over at any instant after it has begun, which was when
+// somebody came to watch, or read last. "The length of time to wait before timing out on
+// a read request": how late it is nobody promises. So what is in the store of file n may be
+// told of; and if it is, the timeout is over. It returns whether that may be.
+func (s *State) anyTimeout(n int32) bool {
+	if !s.mayTimeOut(n) {
+		return false
+	}
+	s.files[n].timedOut = true
+	s.post(n, 0, 0)
+	return true
+}
+
+// mayTimeOut reports whether the end of a read timeout would be news.
+func (s *State) mayTimeOut(n int32) bool {
+	return n >= 0 && s.files[n].timeout && !s.files[n].timedOut && s.files[n].stored > 0 && s.captured(n) == 0
+}
+
+// timesOut is anyTimeout for knote i, of which p has been reported: without that it would
+// have nothing to report.
+func (s *State) timesOut(i int, p bool) {
+	if kn := &s.knotes[i]; p && (kn.filter == event.Read || kn.filter == Item) {
+		s.anyTimeout(kn.file)
+	}
 }
 
 // anyInstantBelow: the timers of the kqueues that q watches may have expired by
@@ -48,12 +80,14 @@ func (s State) anyInstants(q int32, of func(*knote) bool) []State {
 	all := []State{s}
 	for i := range s.knotes {
 		kn := &s.knotes[i]
-		if kn.filter != event.Timer || !of(kn) || kn.pending > 0 || kn.more == noTick || !s.reaches(q, kn.queue) {
+		timer := kn.filter == event.Timer && kn.pending == 0 && kn.more != noTick
+		if !timer && !s.mayTimeOut(kn.file) || !of(kn) || !s.reaches(q, kn.queue) {
 			continue
 		}
 		for _, x := range all {
 			n := x.Clone()
 			n.anyTicks(i, 1)
+			n.anyTimeout(kn.file)
 			all = append(all, n)
 		}
 	}
@@ -143,15 +177,18 @@ func (s *State) coalesced(q int32) {
 // timer expires at any instant.
 func (s *State) mayTick(i int) bool {
 	kn := &s.knotes[i]
-	if kn.filter == event.Timer {
+	switch {
+	case kn.filter == event.Timer:
 		return kn.more != noTick
+	case s.mayTimeOut(kn.file):
+		return kn.filter == event.Read || kn.filter == Item && kn.asks&in != 0
 	}
 	return s.nested(i) && s.reachesTimer(kn.file)
 }
 
 func (s *State) reachesTimer(q int32) bool {
 	return slices.ContainsFunc(s.knotes, func(kn knote) bool {
-		return kn.filter == event.Timer && !kn.disabled && s.reaches(q, kn.queue)
+		return s.ticks(&kn) && !kn.disabled && s.reaches(q, kn.queue)
 	})
 }
 
@@ -240,8 +277,11 @@ func (s *State) AnyNews(q int32, most int64, quiet bool) bool {
 func (s *State) Collects(l Life) bool { return s.collects(l.file) }
 
 // MayExpire reports whether what is not ready of l, a kqueue or an epoll, may be
-// because a timer expires at any instant: see mayTick.
-func (s *State) MayExpire(l Life) bool { return s.collects(l.file) && s.reachesTimer(l.file) }
+// because a timer expires at any instant: see mayTick; or that of any other file, since a
+// read timeout is over at any.
+func (s *State) MayExpire(l Life) bool {
+	return s.collects(l.file) && s.reachesTimer(l.file) || s.mayTimeOut(l.file)
+}
 
 // MayTake: which of the threads of a process takes a signal that was sent to it is open, as
 // long as it is one that does not block it: "the signal shall be delivered to exactly one of
@@ -249,8 +289,7 @@ func (s *State) MayExpire(l Life) bool { return s.collects(l.file) && s.reachesT
 // ... unblocks delivery of the signal".
 func MayTake(sig int, blocks event.Sigset) bool { return !blocks.Has(sig) }
 
-// Expired is what op says of entry p, a kqueue or an epoll, when a timer there has
-// expired.
+// Expired is what op says of entry p when a timer there has expired.
 func Expired(op event.Op, p event.PollFD) event.PollEvents {
 	if op.Call == event.CallSelect {
 		return Sets(in, p.Events)

@@ -119,17 +119,26 @@ func (s *State) looks(op event.Op) (r event.Result) {
 }
 
 // looked is Step for them. Of the kqueues and epolls that are looked at timers
-// may have expired.
+// may have expired, and of other files read timeouts.
 func (s State) looked(op event.Op, r event.Result) (next []State) {
 	all := []State{s}
 	for _, p := range op.FDs {
-		if x := s.at(int(p.FD)); x != nil && Counts(op, p) && s.collects(x.file) {
-			var more []State
-			for _, n := range all {
-				more = append(more, n.anyInstantIn(x.file)...)
-			}
-			all = more
+		x := s.at(int(p.FD))
+		if x == nil || !Counts(op, p) {
+			continue
 		}
+		var more []State
+		for _, n := range all {
+			if s.collects(x.file) {
+				more = append(more, n.anyInstantIn(x.file)...)
+				continue
+			}
+			more = append(more, n)
+			if m := n.Clone(); m.anyTimeout(x.file) {
+				more = append(more, m)
+			}
+		}
+		all = more
 	}
 	for _, n := range all {
 		if n.looks(op).Equal(r) {

@@ -83,6 +83,7 @@ func (s *State) Retrieve(q int32, kev event.Kevent, late bool) bool {
 			}
 		} else {
 			s.anyTicks(i, kev.Data)
+			s.timesOut(i, kev.Data > 0)
 			if hit, e := s.ask(i); !hit || e != kev {
 				continue
 			}

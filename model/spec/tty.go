@@ -55,15 +55,19 @@ func (slaves) touch(kn knote, kev event.Kevent) (knote, syscall.Errno) {
 	return except(kn, kev)
 }
 
-// opened returns how many opens of its slave a master has.
+// openSlaves returns how many opens of its slave a master has, or a line has at all.
 func (s *State) openSlaves(m int32) (n int) {
 	for i := range s.files {
-		if f := &s.files[i]; f.kind == slave && f.peer == m && !f.gone {
+		if f := &s.files[i]; (f.kind == slave || f.kind == serial) && f.peer == m && !f.gone {
 			n++
 		}
 	}
 	return n
 }
+
+// hungUp reports whether a terminal is at its end: its master is gone, or its line has hung
+// up.
+func (f *file) hungUp() bool { return f.hung || f.kind == master && f.gone }
 
 // readable returns how many bytes there are to read: in lines, or at all.
 func (f *file) readable() int64 {
@@ -111,7 +115,7 @@ func (masters) ask(s *State, kn *knote, e event.Kevent) (bool, event.Kevent) {
 func (slaves) ask(s *State, kn *knote, e event.Kevent) (bool, event.Kevent) {
 	f := &s.files[s.files[kn.file].peer]
 	switch {
-	case f.gone:
+	case f.hungUp():
 		return true, over(e, true)
 	case kn.filter == event.Read:
 		e.Data = f.readable()
@@ -137,7 +141,7 @@ func (masters) mask(s *State, n int32) (m event.PollEvents) {
 
 func (slaves) mask(s *State, n int32) (m event.PollEvents) {
 	f := &s.files[s.files[n].peer]
-	if f.gone {
+	if f.hungUp() {
 		return in | out | event.PollErr | event.PollHup
 	}
 	if f.readable() > 0 {
@@ -152,12 +156,14 @@ func (slaves) mask(s *State, n int32) (m event.PollEvents) {
 // tellMaster posts to who reads or writes at a master, and tellSlaves to who does at its
 // slave, whatever open of it they have.
 func (s *State) tellMaster(m int32, side event.Side) {
-	s.postTo(func(n int32) (event.Side, bool) { return event.ReadSide, n == m }, side, 0)
+	if s.files[m].kind == master { // nobody watches the other side of a line
+		s.postTo(only(m), side, 0)
+	}
 }
 
 func (s *State) tellSlaves(m int32, side event.Side) {
 	s.postTo(func(n int32) (event.Side, bool) {
-		return event.ReadSide, s.files[n].kind == slave && s.files[n].peer == m
+		return event.ReadSide, (s.files[n].kind == slave || s.files[n].kind == serial) && s.files[n].peer == m
 	}, side, 0)
 }
 
@@ -213,10 +219,10 @@ func (x slaves) act(s *State, n int32, w *Work, op *event.Op) {
 		case s.files[n].gone:
 			w.fails(syscall.EBADF)
 			return
-		case f.gone && op.Call == event.CallRead:
+		case f.hungUp() && op.Call == event.CallRead:
 			w.ends(0)
 			return
-		case f.gone:
+		case f.hungUp():
 			w.fails(syscall.EIO)
 			return
 		}
@@ -275,8 +281,19 @@ func (f *file) takeLine(most int64) int64 {
 	return took
 }
 
-// typed is a write of the master: bytes that mean nothing, and the key that is last.
+// typed is a write of the master.
 func (s *State) typed(m int32, w *Work, op *event.Op) {
+	n := s.types(m, op)
+	if n == 0 && op.N > 0 {
+		w.fails(syscall.EAGAIN)
+		return
+	}
+	w.ends(n)
+}
+
+// types has bytes come in: some that mean nothing, and the key that is last. It returns
+// how many there was room for.
+func (s *State) types(m int32, op *event.Op) int64 {
 	f := &s.files[m]
 	room, whole, level, n := f.room(), f.whole, f.level, int64(0)
 	for n < op.N && f.room() > 0 {
@@ -296,11 +313,7 @@ func (s *State) typed(m int32, w *Work, op *event.Op) {
 	if f.room() > room {
 		s.tellMaster(m, event.WriteSide)
 	}
-	if n == 0 && op.N > 0 {
-		w.fails(syscall.EAGAIN)
-		return
-	}
-	w.ends(n)
+	return n
 }
 
 // key takes one byte, with or without its echo. Beyond what fits one only ends a line
@@ -351,11 +364,19 @@ func (s *State) setModes(m int32, modes event.Termios) {
 	s.tellMaster(m, event.WriteSide)
 }
 
+// open returns what a terminal is opened as.
+func (f *file) open() kind {
+	if f.kind == serial {
+		return serial
+	}
+	return slave
+}
+
 // reopenSlave: the first open after there was none is news to who writes at the
 // master.
 func (s *State) reopenSlave(m int32, w *Work) {
 	first := s.openSlaves(m) == 0
-	s.opens(w, file{kind: slave, peer: m})
+	s.opens(w, file{kind: s.files[m].open(), peer: m})
 	if first {
 		s.files[m].modes = newTermios
 		s.tellMaster(m, event.WriteSide)
