@@ -18,8 +18,8 @@ const (
 var buffered = []Device{
 	fromHardware(event.Mouse, "sysmouse(4), syscons/sysmouse.c", "bytes of events", Never, 1, 8),
 	fromHardware(event.PSM, "psm(4), psm.c", "bytes of events", Never, 1, 4),
-	fromHardware(event.Keyboard, "kbd(4), kbd.c", bytesToRead, unplugged, 1, 2,
-		another("plug in another keyboard", event.Keyboard), unplugs("unplug another keyboard", event.Keyboard)),
+	keyboard(event.Keyboard.String(), "kbd(4), kbd.c", false),
+	keyboard("keyboard-mpsafe", "kbd(4) when its driver is MP-safe", true),
 	bothWays(event.USB, "ugen(4), usb_dev.c", "bytes of packets", "bytes of free packets", unplugged, 64),
 	fromHardware(event.Record, "pcm(4), dsp.c, channel.c", "bytes recorded", unplugged, 512, 512,
 		lower("lower the mark", 256),
@@ -49,7 +49,23 @@ var messages = Device{
 }
 
 // An act of a device that has been made.
-type bufferedAct func(td *machine.Thread, w *World, d *device.Buffered) Act
+type bufferedAct func(td *machine.Thread, b *device.Bus, d *device.Buffered) Act
+
+// keyboard is one whose driver is of 2010, or has been made MP-safe.
+func keyboard(name, like string, safe bool) Device {
+	k := fromHardware(event.Keyboard, like, bytesToRead, unplugged, 1, 2,
+		another("plug in another keyboard", event.Keyboard), unplugs("unplug another keyboard", event.Keyboard))
+	k.Name = name
+	if made := k.New; safe {
+		k.New = func(td *machine.Thread, w *World) Unit {
+			on := *w // but for the bus
+			on.Bus = device.NewBus(w.Kernel)
+			on.Bus.MPSafe = true
+			return made(td, &on)
+		}
+	}
+	return k
+}
 
 // fromHardware is one that is read. Some units are what its mark is.
 func fromHardware(of event.Device, like, data, eof string, units, bytes int, more ...bufferedAct) Device {
@@ -64,7 +80,7 @@ func fromHardware(of event.Device, like, data, eof string, units, bytes int, mor
 				acts = append(acts, goes(d))
 			}
 			for _, a := range more {
-				acts = append(acts, a(td, w, d))
+				acts = append(acts, a(td, w.Bus, d))
 			}
 			return Unit{File: d, Acts: acts}
 		},
@@ -82,7 +98,7 @@ func toHardware(of event.Device, like, data, eof string, all, bytes int, more ..
 			output := outputs("output", d, bytes)
 			acts := []Act{output, output.then(writes("write", d, bytes)), goes(d), controls("flush", d, event.Flush, 0)}
 			for _, a := range more {
-				acts = append(acts, a(td, w, d))
+				acts = append(acts, a(td, w.Bus, d))
 			}
 			return Unit{File: d, Acts: acts}
 		},
@@ -162,16 +178,16 @@ func controls(name string, d *device.Buffered, c event.Control, n int64) Act {
 
 // lower is to put in more than a new mark, and then to set that.
 func lower(name string, mark int) bufferedAct {
-	return func(td *machine.Thread, w *World, d *device.Buffered) Act {
+	return func(td *machine.Thread, b *device.Bus, d *device.Buffered) Act {
 		return inputs("input less", d, mark).then(controls(name, d, event.Lowat, int64(mark)))
 	}
 }
 
 // another is to open one more of a sort that shares something with the device.
 func another(name string, of event.Device) bufferedAct {
-	return func(td *machine.Thread, w *World, _ *device.Buffered) Act {
+	return func(td *machine.Thread, b *device.Bus, _ *device.Buffered) Act {
 		return Act{name, func(td *machine.Thread) error {
-			_, err := w.Bus.Open(td, of)
+			_, err := b.Open(td, of)
 			return err
 		}}
 	}
@@ -179,7 +195,7 @@ func another(name string, of event.Device) bufferedAct {
 
 // unplugs is to take one away that is there already.
 func unplugs(name string, of event.Device) bufferedAct {
-	return func(td *machine.Thread, w *World, _ *device.Buffered) Act {
-		return Act{name, open(td, w.Bus, of).Unplug}
+	return func(td *machine.Thread, b *device.Bus, _ *device.Buffered) Act {
+		return Act{name, open(td, b, of).Unplug}
 	}
 }
