@@ -43,7 +43,7 @@ import (
 //
 //	I1   lost-rearm, the strategy deliver-dropped-when-busy
 //	I2   TestAuditFinds
-//	I3   attach-before-look, new-knote-not-busy
+//	I3   attach-before-look, new-knote-not-busy, tracking-knote-not-held
 //	I4   new-knote-not-busy, TestOneAsker
 //	I5   wakeup-before-publish, one-flag-many-sleepers
 //	I6   two-ends, slow-change-seen-twice
@@ -57,7 +57,7 @@ import (
 //	I14  limbo, no-claim-wait, pruned-while-out
 //	I15  TestReplaced of poll
 //	I16  TestRaceReplays of fuzz
-//	I17  close-taken-for-nothing, TestWrongStrategies of fuzz
+//	I17  close-taken-for-nothing, tracked-in-a-closed-queue, TestWrongStrategies of fuzz
 func (k *Kernel) Audit(td *machine.Thread, now Table, queues ...*Queue) error {
 	a := audit{td: td, now: now}
 	if td != nil && td.Virtual() {

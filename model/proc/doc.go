@@ -39,5 +39,6 @@
 //	table of processes > descriptor table
 //
 // A domain is entered with those locks held, as with the one over the graph of queues; its
-// visitors never take them. They are let go of before what is owed to watched queues is paid.
+// visitors never take them. They are let go of before what is owed to watched queues is paid,
+// but in the midst of a fork.
 package proc

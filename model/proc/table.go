@@ -29,9 +29,8 @@ type Table struct {
 	first *Process // immutable
 
 	mu    machine.Mutex
-	procs map[int]*Process // guarded by mu: by number, without those that fork has not finished
+	procs map[int]*Process // guarded by mu: by number
 	last  int              // guarded by mu: the number given last
-	n     int              // guarded by mu: processes, with those that fork has not finished
 
 	max       int // immutable once there is a second process
 	maxKnotes uint32
@@ -63,8 +62,7 @@ func (t *Table) reset() {
 	clear(t.procs)
 	clearProcess(t.first)
 	t.first.init(t, Init)
-	t.first.life = alive
-	t.procs[Init], t.last, t.n = t.first, Init, 1
+	t.procs[Init], t.last = t.first, Init
 	t.SetMax(0, 0)
 }
 
@@ -101,8 +99,7 @@ func (t *Table) Kill(td *machine.Thread, pid int, sig syscall.Signal) error {
 type life uint8
 
 const (
-	young  life = iota // fork is not finished
-	alive              // also once an exit has begun that is closing descriptors
+	alive  life = iota // also once an exit has begun that is closing descriptors
 	zombie             // it has ended, and was not waited for
 	reaped             // it is out of the table
 )
@@ -123,7 +120,7 @@ type kin struct {
 	status Status // of a zombie
 	w      *watch // nil if nobody has watched it
 
-	followers []follower // of one that fork has not finished: its thread's
+	followers []follower // while it is being forked
 }
 
 // A family is a list of children, oldest first.
@@ -195,23 +192,25 @@ func (p *Process) Parent(td *machine.Thread) (pid int) {
 //
 // Who watches p with NOTE_FORK is told; who does with NOTE_TRACK has a knote of the
 // child when this returns, of which the first event is NOTE_CHILD, or NOTE_TRACKERR.
-// Nobody finds the child by its number, and it does nothing, before all have theirs:
+// The table of processes is locked meanwhile: nobody finds the child by its number, and p
+// does not end, before all is told.
 //
 //	fork                        the child
 //	the parent's knotes are told
 //	                            exits: told to nobody
 //	the child's are made        <- NOTE_EXIT is lost
 //
-// What knotes track p is seen in its domain, at one instant, in which they are told. They
-// are kept from becoming others (bug F6), since the domain is left then: to make a knote is
-// to enter the queue's. A queue that has been closed meanwhile has none made (bug F5).
+// Which knotes track p is seen in its domain, at one instant, in which they are told. To
+// make a knote is to enter the queue's domain, so that one is left then; they are kept
+// from becoming others (bug F6), though they may end. In a queue that has been closed
+// meanwhile no knote is made (bug F5).
 //
 // It may block. Errors: EAGAIN if there are too many processes; ESRCH if p has ended, or is
 // about to.
 func (p *Process) Fork(td *machine.Thread) (*Process, error) {
 	t := p.table
 	t.mu.Lock(td)
-	if p.dying || t.n >= t.max {
+	if p.dying || len(t.procs) >= t.max {
 		err := syscall.EAGAIN
 		if p.dying {
 			err = syscall.ESRCH
@@ -220,33 +219,22 @@ func (p *Process) Fork(td *machine.Thread) (*Process, error) {
 		t.mu.Unlock(td)
 		return nil, err
 	}
-	t.n++
 	t.last++
 	c := processes.New(td)
 	c.init(t, t.last)
 	p.copyDescriptors(td, c)
 	p.copySignals(td, c)
-	w := p.w
-	if w != nil {
+	if w := p.w; w != nil {
 		w.src.Enter(td)
 		w.forked = c
 		w.src.Post(td, hintFork)
 		w.forked = nil
-	}
-	td.Commit(event.Acted)
-	t.mu.Unlock(td)
-	if w != nil {
+		td.Commit(event.Acted)
 		w.src.Exit(td)
 		c.follow(td, w)
 	}
-
-	t.mu.Lock(td)
-	parent := p
-	if p.life != alive {
-		parent = t.first
-	}
-	c.parent, c.life = parent, alive
-	parent.children.append(c)
+	c.parent = p
+	p.children.append(c)
 	t.procs[c.pid] = c
 	c.tell(td, hintBorn, event.Made)
 	return c, nil
@@ -469,5 +457,4 @@ func (t *Table) reap(p *Process) {
 	p.parent.zombies.remove(p)
 	p.parent, p.life = nil, reaped
 	delete(t.procs, p.pid)
-	t.n--
 }

@@ -31,7 +31,7 @@ func of(files kqueue.Files) (*Process, error) {
 type watch struct {
 	src    kqueue.Source
 	table  *Table        // immutable
-	born   bool          // guarded by src: fork is finished
+	born   bool          // guarded by src: tracking has made its knotes, and others may
 	ended  bool          // guarded by src
 	status Status        // guarded by src: once it has ended
 	forked *Process      // guarded by src: during hintFork, the child
@@ -145,8 +145,8 @@ var procFilter = kqueue.Filter{
 // askable are the fflags that can be asked for.
 const askable = event.NoteExit | event.NoteFork | event.NoteExec | event.NoteTrack
 
-// attach is the filter's Attach. Before fork is finished only tracking makes knotes, and
-// they say nothing until it is: of what is nobody's business yet.
+// attach is the filter's Attach. Before fork is finished only tracking makes knotes, which
+// say nothing until it is.
 func (w *watch) attach(td *machine.Thread, kn *kqueue.Knote) error {
 	if kn.Want&^askable != 0 {
 		return syscall.EINVAL
@@ -173,8 +173,8 @@ func (n *note) hear(kn *kqueue.Knote, hint int64) {
 	switch hint {
 	case hintFork:
 		kn.Fflags |= kn.Want & (event.NoteFork | event.NoteTrack)
-		if kn.Want&event.NoteTrack != 0 {
-			n.w.forked.leads(kn)
+		if c := n.w.forked; c != nil && kn.Want&event.NoteTrack != 0 {
+			c.leads(kn)
 		}
 	case hintExec:
 		kn.Fflags |= kn.Want & event.NoteExec
@@ -225,8 +225,8 @@ func (p *Process) leads(kn *kqueue.Knote) {
 	}})
 }
 
-// follow makes the knotes that are to watch p, which nobody knows yet, in no domain, and
-// tells those of the parent, which w is of, if one could not be made.
+// follow makes the knotes that are to watch p, with the table's mu held, and tells those of
+// the parent, which w is of, if one could not be made.
 func (p *Process) follow(td *machine.Thread, w *watch) {
 	if len(p.followers) == 0 {
 		return
