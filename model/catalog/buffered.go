@@ -145,7 +145,7 @@ func ends(eof string) Filter {
 	if eof == Never {
 		return Filter{Filter: event.Except, Data: NeverReady, EOF: Never}
 	}
-	return Filter{Filter: event.Except, Data: hungUp, EOF: eof}
+	return Filter{Filter: event.Except, Data: "the errno of a read", EOF: eof}
 }
 
 func open(td *machine.Thread, b *device.Bus, of event.Device) *device.Buffered {

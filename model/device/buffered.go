@@ -28,8 +28,9 @@ import (
 // posts nothing.
 //
 // When the device is gone each condition holds for good, with EV_EOF, EV_HUP and
-// EV_NODATA; data is 0, and fflags is the errno that a read answers. What was not read
-// is lost with it. So it is, until it is up again, of a network interface that is down.
+// EV_NODATA; data is 0, and fflags is the errno that a read answers; of Except, where
+// fflags has another meaning, data is. What was not read is lost with it. So it is, until
+// it is up again, of a network interface that is down.
 // (Of DragonFly's drivers genkbdfilter and evdev_kqread say EV_EOF, and no errno; the
 // others say nothing to those who watch.) For poll(2) that is POLLHUP, and no class of
 // its own. All rows know Except, which is ready then and for nothing else.
