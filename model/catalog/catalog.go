@@ -76,7 +76,7 @@ type Act struct {
 
 // All returns the table, in its order.
 func All() []Device {
-	return slices.Concat(streams, terminals, sockets, buffered, files, requests, owned, nested, probes)
+	return slices.Concat(streams, terminals, sockets, buffered, files, requests, processes, owned, nested, probes)
 }
 
 // Find returns the device of that name, false if there is none.
