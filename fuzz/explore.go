@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/kqlab/kqlab/fuzz/races"
 	"github.com/kqlab/kqlab/fuzz/script"
 	"github.com/kqlab/kqlab/model/machine"
 	"github.com/kqlab/kqlab/model/machine/sched"
@@ -353,7 +354,7 @@ var ErrMisfit = errors.New("the schedule does not fit")
 // a word the race detector keeps four, and which it forgets is chance.
 func Replay(s *script.Script, o Options) (*Report, error) {
 	r, err := replayOnce(s, o)
-	for range looks - 1 {
+	for range races.Looks - 1 {
 		if err != nil || r.Finding != nil || o.onlookers != nil {
 			break
 		}

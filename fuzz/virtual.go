@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/kqlab/kqlab/fuzz/call"
+	"github.com/kqlab/kqlab/fuzz/races"
 	"github.com/kqlab/kqlab/fuzz/script"
 	"github.com/kqlab/kqlab/linearizability"
 	"github.com/kqlab/kqlab/model/event"
@@ -31,7 +32,7 @@ func newLab(o Options) *lab { return &lab{o: o} }
 // run carries out a script, as [Run] does. The report, unless it has a finding, is
 // good until the next call or close.
 func (l *lab) run(s *script.Script) *Report {
-	raced := alone()
+	raced := races.Alone()
 	defer raced()
 	if l.r == nil || !l.r.again() {
 		l.close()

@@ -19,11 +19,11 @@ var owned = []Device{
 		New: func(td *machine.Thread, w *World) Unit {
 			id, empty := w.Next(), w.Kernel.NewQueue(td, nil)
 			return Unit{Ident: id, Acts: []Act{
-				does("two periods pass", func(td *machine.Thread) {
-					var events [1]event.Kevent
-					empty.Kevent(td, nil, events[:], 2*period*time.Microsecond)
-				}),
 				changes("start it anew", w, event.Kevent{Ident: id, Filter: event.Timer, Fflags: event.NoteUSeconds, Data: 2 * period}),
+				does("a period passes", func(td *machine.Thread) {
+					var events [1]event.Kevent
+					empty.Kevent(td, nil, events[:], (period+1)*time.Microsecond)
+				}),
 			}}
 		},
 	},

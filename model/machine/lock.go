@@ -119,7 +119,9 @@ func (mu *Mutex) Lock(td *Thread) {
 		td.stops.step(td, PointLock, mu)
 		if td.vm != nil {
 			td.takes(mu)
-			vmLock(td, &mu.mu, mu)
+			if vmLock(td, &mu.mu, mu) {
+				td.Stats.Contended++
+			}
 			td.keeps(mu)
 			return
 		}

@@ -16,6 +16,18 @@ func (wc *WaitChan) Waiting() (n int) {
 	return n
 }
 
+// Locks returns how many tokens td holds, with repetitions, and how many mutexes, those
+// only of a virtual machine whose locks are ordered: see [Machine.OrderLocks].
+//
+//go:norace
+func (td *Thread) Locks() int {
+	n := td.nheld
+	for mu := td.kept; mu != nil; mu = mu.below {
+		n++
+	}
+	return n
+}
+
 // Armed returns how many callouts are armed.
 func (m *Machine) Armed() int { return int((m.live.Load() &^ stopped) / armed) }
 

@@ -49,10 +49,12 @@ func (td *Thread) Visit(obj any) {
 	}
 }
 
+// vmLock takes a lock, and reports whether it had to wait for it.
+//
 //go:norace
-func vmLock(td *Thread, mu *lock, obj any) {
+func vmLock(td *Thread, mu *lock, obj any) (waited bool) {
 	if tryVirtually(td, mu, obj) {
-		return
+		return false
 	}
 	var l lost
 	td.drop(&l)
@@ -60,6 +62,7 @@ func vmLock(td *Thread, mu *lock, obj any) {
 		td.vm.block(td, obj)
 	}
 	td.retake(&l)
+	return true
 }
 
 //go:norace

@@ -12,13 +12,19 @@ package sched
 // nothing.
 type DFS struct {
 	tree
-	bound int // -1: none
-	spent int
+	bound    int // -1: none
+	spent    int
+	punctual bool // see NewPunctualDFS
 }
 
 // NewDFS returns a search of all executions with at most bound preemptions; of all,
 // if bound is negative.
 func NewDFS(bound int) *DFS { return &DFS{bound: bound} }
+
+// NewPunctualDFS returns one to which it is a preemption, too, to let the time pass
+// when the thread that ran cannot go on, and another can. Without that a search has no
+// end where a timer is periodic: it ticks on, for nothing, while others wait to run.
+func NewPunctualDFS(bound int) *DFS { return &DFS{bound: bound, punctual: true} }
 
 // Begin implements [Scheduler].
 func (d *DFS) Begin() bool {
@@ -29,19 +35,33 @@ func (d *DFS) Begin() bool {
 // Err implements [Search].
 func (d *DFS) Err() error { return d.err }
 
+// Unseen implements [Unseen].
+func (d *DFS) Unseen() bool { return true }
+
 // Next implements [Scheduler].
+//
+//go:norace
 func (d *DFS) Next(can []int, current int, v View) int {
 	most := len(can) - 1
 	going := current >= 0 && can[current] != Clock
-	if going && d.spent == d.bound {
+	early := d.punctual && !going && can[0] == Clock && most > 0 // to let the time pass would be
+	switch {
+	case d.spent != d.bound:
+	case going:
 		most = 0
+	case early:
+		most--
 	}
 	pos := d.decide(most, sum(can, current))
-	if pos > 0 && going {
+	if early && d.spent == d.bound && pos > 0 {
+		pos++ // the clock is second
+	} else if pos > 0 && going || early && pos == 1 {
 		d.spent++
 	}
 	return turn(can, lead(can, current), pos)
 }
 
 // Choose implements [Scheduler].
+//
+//go:norace
 func (d *DFS) Choose(n int) int { return d.choose(n) }

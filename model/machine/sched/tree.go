@@ -43,6 +43,8 @@ func (t *tree) begin() bool {
 
 // decide returns which of the alternatives from 0 to most is to be taken; sum
 // stands for what they are.
+//
+//go:norace
 func (t *tree) decide(most int, sum uint32) int {
 	t.at++
 	switch {
@@ -62,6 +64,8 @@ func (t *tree) decide(most int, sum uint32) int {
 }
 
 // sum makes a number of what there is to decide.
+//
+//go:norace
 func sum(can []int, current int) uint32 {
 	h := uint32(2166136261)
 	for _, t := range can {
@@ -71,10 +75,14 @@ func sum(can []int, current int) uint32 {
 }
 
 // choose decides what is not about threads: each possibility is to be taken.
+//
+//go:norace
 func (t *tree) choose(n int) int { return t.decide(n-1, 0) }
 
 // lead returns the index in can of the thread that goes on if nobody is preempted:
 // current, or if that is none, or the clock, the first thread.
+//
+//go:norace
 func lead(can []int, current int) int {
 	switch {
 	case current >= 0 && can[current] != Clock:
@@ -88,6 +96,8 @@ func lead(can []int, current int) int {
 // turn returns the index in can of the thread that comes at place pos when the one
 // at index first comes first: the others follow by number, round about, but the
 // clock, if it is there, comes second. First is not the clock, unless there is nothing else.
+//
+//go:norace
 func turn(can []int, first, pos int) int {
 	switch {
 	case can[0] != Clock:

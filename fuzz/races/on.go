@@ -1,6 +1,6 @@
 //go:build race
 
-package fuzz
+package races
 
 import (
 	"fmt"
@@ -11,18 +11,22 @@ import (
 	"sync"
 )
 
-// looks is how often an execution is made again before it is said to have no race.
-const looks = 20
+// Enabled reports whether the race detector is in this binary.
+const Enabled = true
+
+// Looks is how often an execution is made again before it is said to have no race: of
+// the accesses to a word the detector keeps four, and which it forgets is chance.
+const Looks = 20
 
 // one is held by the execution under way: the race detector counts for the whole of a
 // process, and what it reports is to be that execution's. No two of them share
 // anything, so that they are in an order hides no race.
 var one sync.Mutex
 
-// alone lets one virtual machine run at a time, until what it returns is called: that
+// Alone lets one virtual machine run at a time, until what it returns is called: that
 // says how many races have been reported meanwhile, and what of. To call it again does
 // nothing.
-func alone() (raced func() (n int, said string)) {
+func Alone() (raced func() (n int, said string)) {
 	one.Lock()
 	before, from, over := runtime.RaceErrors(), logged(), false
 	return func() (n int, said string) {
@@ -41,6 +45,9 @@ func alone() (raced func() (n int, said string)) {
 // again is what the runtime must have been told when the process began to report a
 // race each time that it comes by.
 var again = []string{"suppress_equal_stacks=0", "suppress_equal_addresses=0"}
+
+// Again reports whether the detector reports a race each time that it comes by.
+func Again() bool { return note() == "" }
 
 // note says what keeps a race from being reported again, if anything does.
 func note() string {
