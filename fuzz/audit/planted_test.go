@@ -104,10 +104,8 @@ var plants = []struct {
 		c.first.Unlock(td)
 	}), func(td *machine.Thread, c *counter) error {
 		c.first.Lock(td)
-		c.n++ // the lock guards it
 		c.first.Unlock(td)
-		c.src.Notify(td, 0)
-		return nil
+		return c.add(td)
 	}), []string{audit.OneInside, audit.NoBlock}},
 	{counters("takes-the-mplock-itself", counted(func(td *machine.Thread, _ *counter) {
 		td.Get(td.Machine().MPLock())
