@@ -134,14 +134,17 @@ func moveUp(op event.Op, at, n int) event.Op {
 		}
 		return fd
 	}
-	op.FD, op.To = move(op.FD), move(op.To)
+	op.FD = move(op.FD)
+	if !op.Call.Names() {
+		op.To = move(op.To)
+	}
 	op.FDs = slices.Clone(op.FDs)
 	for i := range op.FDs {
 		op.FDs[i].FD = int32(move(int(op.FDs[i].FD)))
 	}
 	op.Changes = slices.Clone(op.Changes)
 	for i := range op.Changes {
-		if kev := &op.Changes[i]; kev.Filter != event.User && kev.Filter != event.Timer && kev.Ident <= script.MaxFD {
+		if kev := &op.Changes[i]; kev.Filter != event.User && kev.Filter != event.Timer && kev.Filter != event.FS && kev.Ident <= script.MaxFD {
 			kev.Ident = uint64(move(int(kev.Ident)))
 		}
 	}

@@ -182,7 +182,7 @@ func step(s state, p *part, k key, lax laxity) []state {
 		case event.CallPoll, event.CallSelect, event.CallEpollCtl:
 			c.found, c.errno = s.Find(p.fd)
 		default:
-			c.work = s.Begin(p.rec.Op.FD)
+			c.work = s.BeginOp(&p.rec.Op)
 		}
 	case proceeds, followed:
 		if !s.proceed(c, p, lax) {

@@ -288,6 +288,9 @@ func (p *part) acts() string {
 		if polls(&p.rec.Op) || p.rec.Op.Call == event.CallEpollCtl {
 			return fmt.Sprintf("looks for descriptor %d", p.fd)
 		}
+		if byName(p.rec.Op.Call) {
+			return "looks for a name"
+		}
 		return fmt.Sprintf("looks for descriptor %d", p.rec.Op.FD)
 	case foundEpoll:
 		return fmt.Sprintf("looks for epoll %d", p.rec.Op.FD)

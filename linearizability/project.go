@@ -27,6 +27,10 @@ func (k key) String() string {
 	switch {
 	case k == processes:
 		return "the processes"
+	case k.queue == none && k.ident == theFiles:
+		return "the file system"
+	case k.queue == none && k.ident == theMounts:
+		return "what is mounted"
 	case k.queue == none:
 		return fmt.Sprintf("descriptor %d", k.ident)
 	case k.filter == event.Proc:
@@ -45,7 +49,7 @@ func (k key) tied() bool {
 	case event.Proc, event.Signal:
 		return false
 	}
-	return k.queue == none || k.filter != event.User && k.filter != event.Timer && k.filter != 0
+	return k.queue == none || k.filter != event.User && k.filter != event.Timer && k.filter != event.FS && k.filter != 0
 }
 
 func (k key) is(kev event.Kevent) bool {
@@ -182,7 +186,7 @@ func newPlan(h History) *plan {
 		case r.Op.Call.Makes() == 2:
 			p.groups.join(int(r.Result.N), int(r.Result.N2))
 		case r.Op.Call == event.CallDup || opens(r.Op.Call):
-			p.groups.join(r.Op.FD, int(r.Result.N))
+			p.groups.join(subject(&r.Op), int(r.Result.N))
 		case r.Op.Call == event.CallDup2:
 			p.groups.join(r.Op.FD, r.Op.To)
 		case r.Op.Call == event.CallDevice && spec.Alone(r.Op.Device):
@@ -233,6 +237,7 @@ func (p *plan) cover(keys map[key]bool) {
 	seen := map[int]bool{}
 	for k := range keys {
 		seen[k.queue] = true
+		seen[theMounts] = seen[theMounts] || k.filter == event.FS
 		if k.tied() && k.ident < 1<<31 {
 			seen[p.groups.of(int(k.ident))] = true
 		}
@@ -241,7 +246,7 @@ func (p *plan) cover(keys map[key]bool) {
 		if deeds(r.Op.Call) || disposes(r.Op.Call) {
 			continue
 		}
-		fd := r.Op.FD
+		fd := subject(&r.Op)
 		if makes(r.Op.Call) {
 			fd = p.made(&r)
 		}
@@ -268,9 +273,9 @@ func (p *plan) made(r *Record) int {
 func makes(c event.Call) bool { return c.Makes() > 0 && c != event.CallDup && !opens(c) }
 
 // opens reports whether a call makes a file by another, or takes one, which it finds
-// first.
+// first, by a descriptor or a name.
 func opens(c event.Call) bool {
-	return c == event.CallReopen || c == event.CallAccept || c == event.CallAIO
+	return c == event.CallReopen || c == event.CallAccept || c == event.CallAIO || c == event.CallCreat || c == event.CallOpen
 }
 
 // nested reports whether a knote may watch a kqueue.
@@ -340,7 +345,7 @@ func (p *plan) project(k key, weak bool) []porcupine.Operation {
 				parts = append(parts, part{does: empty})
 			}
 		default:
-			if !concerns(r.Op.FD) {
+			if !concerns(subject(&r.Op)) {
 				continue
 			}
 			parts = []part{{does: whole}}

@@ -83,7 +83,7 @@ func (p *plan) descriptors(k key) (n int) {
 // sees reports whether a knote has to do with a descriptor.
 func (p *plan) sees(k key, fd int) bool {
 	g := p.groups.of(fd)
-	return g == k.queue || k.tied() && k.ident < 1<<31 && g == p.groups.of(int(k.ident))
+	return g == k.queue || k.filter == event.FS && fd == theMounts || k.tied() && k.ident < 1<<31 && g == p.groups.of(int(k.ident))
 }
 
 // proceed takes part p of an operation on a process.

@@ -46,6 +46,9 @@ func (p *plan) meet() {
 // acts returns how many steps there may be in what an operation does to what it has
 // found. Those that it does not take do nothing.
 func (p *plan) acts(r *Record) int {
+	if byName(r.Op.Call) {
+		return tellings(r.Op.Call)
+	}
 	m := p.meetings[p.groups.of(r.Op.FD)]
 	if m == nil {
 		return 1

@@ -274,7 +274,7 @@ func (r *replay) step(n int32, c *call, rec *Record, step event.Step) bool {
 		c.work = r.s.Open(rec.Op) // of which there can be one
 		return c.work.Opens() || rec.Result.Equal(event.Result{Errno: c.work.Errno})
 	}
-	if step == event.Acted && c.stage > 1 && steps[c.stage-1] == event.Acted && !c.work.Done() {
+	if step == event.Acted && c.stage > 0 && steps[c.stage-1] == event.Acted && !c.work.Done() {
 		return r.act(c, rec)
 	}
 	if step == event.Acted && c.stage == len(steps) && steps[c.stage-1] == event.Released {
@@ -345,6 +345,20 @@ var sequence = [...][]event.Step{
 	event.CallAIOCancel: {event.Found, event.Acted},
 	event.CallAIOError:  {event.Found, event.Acted},
 	event.CallAIOReturn: {event.Found, event.Acted},
+
+	event.CallCreat:    {event.Acted, event.Made},
+	event.CallOpen:     {event.Acted, event.Made},
+	event.CallMkdir:    {event.Acted},
+	event.CallRmdir:    {event.Acted},
+	event.CallUnlink:   {event.Acted},
+	event.CallRename:   {event.Acted},
+	event.CallLink:     {event.Acted},
+	event.CallChmod:    {event.Acted},
+	event.CallRevoke:   {event.Acted},
+	event.CallTruncate: {event.Found, event.Acted},
+	event.CallSeek:     {event.Found, event.Acted},
+	event.CallMount:    {event.Acted},
+	event.CallUnmount:  {event.Acted},
 }
 
 // sequenceOf returns the steps of a call, none if it is not known here.
@@ -423,7 +437,7 @@ func (r *replay) returns(n int32, c *call, rec *Record) bool {
 		return (c.stage == 3 || c.stage == 1 && c.life == 0) && res.Equal(event.Result{Errno: c.errno})
 	}
 	steps := sequenceOf(op.Call)
-	if len(steps) > 1 && steps[1] == event.Acted {
+	if slices.Contains(steps, event.Acted) {
 		return r.acted(c, rec)
 	}
 	return steps != nil && (c.stage == len(steps) || c.work.Errno != 0)
@@ -432,10 +446,11 @@ func (r *replay) returns(n int32, c *call, rec *Record) bool {
 // acted is returns for what is done to a descriptor. Steps that the kernel has not named
 // are as late as they can be.
 func (r *replay) acted(c *call, rec *Record) bool {
-	if c.stage == 0 {
+	acts := slices.Index(sequenceOf(rec.Op.Call), event.Acted)
+	if c.stage < acts {
 		c.work = r.s.Begin(rec.Op.FD)
 	}
-	if c.stage < 2 && !r.act(c, rec) {
+	if c.stage <= acts && !r.act(c, rec) {
 		return false
 	}
 	for !c.work.Done() {
@@ -443,7 +458,7 @@ func (r *replay) acted(c *call, rec *Record) bool {
 			return false
 		}
 	}
-	return !c.work.Opens() || c.stage == 3
+	return !c.work.Opens() || c.stage == acts+2
 }
 
 // atRest holds those that are asleep at the end against what they sleep on.

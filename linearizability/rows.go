@@ -167,7 +167,7 @@ func (b *rows) join() {
 func (r *Record) answer() string {
 	if r.Result.Errno == 0 && r.Result.N == 0 && !r.Result.Pending && len(r.Result.Events)+len(r.Result.Polled) == 0 {
 		switch c := r.Op.Call; {
-		case c.Makes() == 1, c == event.CallRead, c == event.CallWrite, c == event.CallSend, c == event.CallRecv, c == event.CallInput, c == event.CallOutput:
+		case c.Makes() == 1, c == event.CallRead, c == event.CallWrite, c == event.CallSend, c == event.CallRecv, c == event.CallInput, c == event.CallOutput, c == event.CallSeek:
 			return "0"
 		case c == event.CallKevent && r.Op.Room > 0:
 			return "no event"

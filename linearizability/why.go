@@ -228,7 +228,7 @@ func (v *view) allows(s state, p *part) string {
 	}
 	switch p.does {
 	case whole:
-		if op.Call.Makes() > 0 && result.Errno == 0 {
+		if n := s.Clone(); op.Call.Makes() > 0 && result.Errno == 0 && n.Apply(op).Errno == 0 {
 			return "only a number that is free"
 		}
 		return fmt.Sprintf("only `%v`", s.Apply(op))

@@ -32,12 +32,19 @@
 //   - EV_RECEIPT without room for its record is not an error.
 //   - A one-shot is asked again when it is retrieved: one whose condition has
 //     passed meanwhile is not returned, and not deleted.
+//   - Of files, "the link count on the file changed" is told whenever it has, of an
+//     unlink too, and to what a rename replaces; and that "the file pointer is not at
+//     the end of file" is told when a seek has moved it. DragonFly's tmpfs tells of
+//     neither. Package device lists the rest: see OpenFile there.
+//
+// In one point the code wins: the page says of EVFILT_WRITE that it "is not supported for
+// vnodes", and it has long been. It is always ready.
 //
 // # What is not in it yet
 //
 // Time: a timer may expire whenever it likes, except one that has expired when
 // it is added, so it is never late and its ticks are not compared with the
-// clock. The devices are pipes, fifos, sockets, pseudo-terminals, probes, user events,
+// clock. The devices are pipes, fifos, sockets, pseudo-terminals, files, probes, user events,
 // timers and kqueues. Of what sockets carry there are the counts alone, and they have no
 // options: buffers and marks are those of one that has set none. Of a terminal there are
 // no flow control, no packet mode, no VMIN and no flushing.

@@ -97,6 +97,9 @@ func (s *State) Control(ep, l Life, op event.Op) syscall.Errno {
 // does not support epoll."
 func (s *State) watchable(n int32) bool {
 	b := s.of(n)
+	if s.files[n].kind.named() {
+		return false
+	}
 	return b.knows(event.Read) || b.knows(event.Write) || b.knows(event.Except)
 }
 

@@ -30,6 +30,8 @@ type file struct {
 	aio   aio
 	errno syscall.Errno
 
+	inodeOpen // of an open file
+
 	// Of a request device.
 	replies string
 	absent  bool
@@ -66,6 +68,9 @@ const (
 	zero
 	urandom
 	random
+
+	regular
+	directory
 )
 
 // behaviours has what each kind of file does.
@@ -98,6 +103,9 @@ var behaviours = [...]behaviour{
 	zero:     memories{device: event.Zero},
 	urandom:  memories{device: event.URandom},
 	random:   memories{device: event.Random},
+
+	regular:   openFiles{},
+	directory: openFiles{dir: true},
 }
 
 // makers has what makes a file of nothing, or two: the first, of which peer is the
@@ -211,6 +219,8 @@ func (plain) act(_ *State, _ int32, w *Work, op *event.Op) {
 		w.fails(syscall.ENOTTY)
 	case event.CallInput, event.CallOutput, event.CallUnplug:
 		w.fails(syscall.ENODEV)
+	case event.CallSeek:
+		w.fails(syscall.ESPIPE)
 	default:
 		w.fails(syscall.EINVAL)
 	}
@@ -248,6 +258,10 @@ type Work struct {
 	done   bool
 	other  int32 // another file that it has to do with
 	opened int32 // the file that it has made, or taken, which has no descriptor yet, and 1; 0 if none
+
+	// Of an operation on names: who is still to be told.
+	posts uint8
+	post  [4]post
 }
 
 // Done reports whether there is no step left.
@@ -287,7 +301,13 @@ func (s *State) Begin(fd int) (w Work) {
 // Act takes the next step of an operation, none if there is none left. What has
 // been released is EBADF.
 func (s *State) Act(w *Work, op *event.Op) {
-	if !w.done {
+	switch {
+	case w.done:
+	case op.Call.Names():
+		s.actByName(w, op)
+	case op.Call.Mounts():
+		s.actMounts(w, op)
+	default:
 		s.of(w.file).act(s, w.file, w, op)
 	}
 }

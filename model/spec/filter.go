@@ -22,6 +22,9 @@ func (s *State) ask(i int) (bool, event.Kevent) {
 		return kn.pending > 0, e
 	case event.Proc:
 		return kn.askProc(e)
+	case event.FS:
+		e.Fflags = kn.bits
+		return kn.bits != 0, e
 	}
 	return s.of(kn.file).ask(s, kn, e)
 }
@@ -41,6 +44,8 @@ func (s *State) touch(kn knote, kev event.Kevent) (knote, syscall.Errno) {
 	case event.Proc:
 		errno := kn.askFor(kev)
 		return kn, errno
+	case event.FS:
+		return kn, 0 // everybody is told of all
 	}
 	if s.files[kn.file].aio == returned {
 		return kn, syscall.EINVAL // "under the same conditions as aio_error", which says so

@@ -53,6 +53,7 @@ var (
 		rapid.Custom(func(t *rapid.T) event.Flags { return event.Flags(rapid.Uint16Range(0, 0xff).Draw(t, "flags")) }),
 		rapid.Custom(func(t *rapid.T) event.Flags { return event.Flags(rapid.Uint16().Draw(t, "any flags")) }))
 	manners = rapid.SampledFrom([]event.Manner{0, 0, 0, event.Blocks, event.Unsafe, event.Blocks | event.Unsafe})
+	files   = rapid.SampledFrom([]int{1, 1, 2, 3, 3, 31, 31, 32, 34, 341, 0, 13})
 	amounts = rapid.SampledFrom([]int64{0, 1, 1, 2, 3, 100, 511, 512, 513, 5000, 65024, 65535, 65536, 70000})
 )
 
@@ -114,8 +115,21 @@ func drawOp(t *rapid.T, timers bool, sc scene) event.Op {
 		drawProcess(t, &op)
 		return op
 	}
+	switch {
+	case call.Names():
+		op.File = files.Draw(t, "file")
+		if call == event.CallRename || call == event.CallLink {
+			op.To = files.Draw(t, "new file")
+		}
+		return op
+	case call.Mounts():
+		op.N = rapid.Int64Range(0, 1).Draw(t, "file system")
+		return op
+	}
 	op.FD = numbers.Draw(t, "fd")
 	switch call {
+	case event.CallTruncate, event.CallSeek:
+		op.N = rapid.OneOf(amounts, rapid.SampledFrom([]int64{-1, 1 << 20, 1<<20 + 1, 1 << 40})).Draw(t, "bytes")
 	case event.CallInput, event.CallOutput:
 		op.N = amounts.Draw(t, "units")
 		if sc.commands {
@@ -174,6 +188,9 @@ func drawOp(t *rapid.T, timers bool, sc scene) event.Op {
 			if len(sc.watched) > 0 && rapid.IntRange(0, 3).Draw(t, "what the scene is of") > 0 {
 				w := rapid.SampledFrom(sc.watched).Draw(t, "watched")
 				kev.Filter, kev.Ident, kev.Fflags = w.Filter, w.Ident, min(kev.Fflags, 1)
+				if w.Filter == event.Vnode {
+					kev.Fflags = event.Fflags(rapid.Uint32Range(0, 0x80).Draw(t, "notes"))
+				}
 			}
 			op.Changes = append(op.Changes, kev)
 		}
@@ -327,6 +344,18 @@ func init() {
 			event.CallRead, event.CallRead, event.CallWrite, event.CallControl, event.CallControl, event.CallUnplug, event.CallDevice, event.CallClose,
 			event.CallEpollCtl, event.CallEpollCtl, event.CallEpollCtl, event.CallEpollWait, event.CallEpollWait, event.CallEpollWait}})
 	}
+}
+
+func init() {
+	names := []event.Call{event.CallCreat, event.CallOpen, event.CallMkdir, event.CallRmdir, event.CallUnlink, event.CallUnlink, event.CallRename, event.CallRename, event.CallRename,
+		event.CallLink, event.CallLink, event.CallChmod, event.CallRevoke, event.CallMount, event.CallUnmount}
+	scenes = append(scenes,
+		scene{name: "files", opening: []string{"creat 1", "creat 1", "creat 2", "kevent 0: VNODE 2 ADD|CLEAR fflags=0x7f; VNODE 4 ADD fflags=DELETE|LINK; READ 3 ADD|CLEAR", "kevent 1: VNODE 3 ADD|CLEAR fflags=WRITE|RENAME; READ 2 ADD"}, calls: append(names,
+			event.CallTruncate, event.CallTruncate, event.CallSeek, event.CallSeek, event.CallRead, event.CallWrite, event.CallEpoll, event.CallEpollCtl),
+			watched: []event.Kevent{{Filter: event.Vnode, Ident: 2}, {Filter: event.Read, Ident: 2}, {Filter: event.Read, Ident: 3}, {Filter: event.Write, Ident: 3}, {Filter: event.Vnode, Ident: 4}}},
+		scene{name: "directories", opening: []string{"mkdir 3", "mkdir 34", "creat 31", "open 0", "open 3", "open 34", "kevent 0: VNODE 2 ADD|CLEAR fflags=0x7f; VNODE 3 ADD|CLEAR fflags=0x7f; VNODE 4 ADD|CLEAR fflags=0x7f; VNODE 5 ADD fflags=LINK; FS 0 ADD"}, calls: append(names, names...),
+			watched: []event.Kevent{{Filter: event.Vnode, Ident: 2}, {Filter: event.Vnode, Ident: 3}, {Filter: event.Vnode, Ident: 4}, {Filter: event.Vnode, Ident: 5}, {Filter: event.FS}, {Filter: event.FS, Ident: 9}}},
+	)
 }
 
 func (sc scene) ops() []event.Op {

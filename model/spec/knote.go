@@ -47,7 +47,7 @@ func (s *State) Target(kev event.Kevent) (l Life, errno syscall.Errno) {
 		return l, syscall.EINVAL
 	}
 	switch kev.Filter {
-	case event.User, event.Timer, event.Proc, event.Signal:
+	case event.User, event.Timer, event.Proc, event.Signal, event.FS:
 		return Life{file: -1}, 0
 	case event.Read, event.Write, event.Except, event.Vnode, event.AIO:
 	default:
@@ -104,7 +104,7 @@ func (s *State) add(q int32, l Life, kev event.Kevent) syscall.Errno {
 	kn := knote{queue: q, file: l.file, life: l.life, filter: kev.Filter, ident: kev.Ident, udata: kev.Udata,
 		keep: kev.Flags & persistent, disabled: kev.Flags&event.Disable != 0}
 	switch kev.Filter {
-	case event.Timer, event.Proc, event.Signal:
+	case event.Timer, event.Proc, event.Signal, event.FS:
 		kn.keep |= event.Clear
 	}
 	var errno syscall.Errno

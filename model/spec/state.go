@@ -28,6 +28,8 @@ type State struct {
 
 	has     dispositions // of the first process, and of its one thread
 	pending event.Sigset // of that: what it blocks
+
+	vfs vfs
 }
 
 // A slot is one life of a descriptor number: from open, dup or dup2 until close
@@ -59,15 +61,16 @@ type knote struct {
 
 	asks    event.PollEvents // of an item: what of the file, and its modes
 	mark    int64            // low-water mark
-	bits    event.Fflags
-	data    int64 // of a user event
-	pending int64 // user event: 1 if it is raised; timer: expirations not retrieved
-	more    ticks // timer: what may come yet
+	bits    event.Fflags     // of a user event; what has happened, of VNODE and FS
+	data    int64            // of a user event
+	pending int64            // user event: 1 if it is raised; timer: expirations not retrieved
+	more    ticks            // timer: what may come yet
+
+	notes event.Fflags // of PROC and VNODE: what is asked for
 
 	// Of a process.
-	notes  event.Fflags // what is asked for
-	born   int32        // of a child that nobody can find yet: the parent's number
-	ended  bool         // an end that is kept back: what is to be told of it then, and how it was
+	born   int32 // of a child that nobody can find yet: the parent's number
+	ended  bool  // an end that is kept back: what is to be told of it then, and how it was
 	exit   event.Fflags
 	status int64
 }
@@ -83,12 +86,13 @@ const (
 
 // New returns a process without descriptors, in a world with the given
 // freedoms, 0 for none.
-func New(free Freedom) State { return State{free: free} }
+func New(free Freedom) State { return State{free: free, vfs: vfs{}.bare()} }
 
 // Clone returns a state that shares nothing with s.
 func (s State) Clone() State {
 	s.slots, s.files, s.knotes, s.queued, s.owed = slices.Clone(s.slots), slices.Clone(s.files), slices.Clone(s.knotes), slices.Clone(s.queued), nil
 	s.procs, s.births = slices.Clone(s.procs), slices.Clone(s.births)
+	s.vfs = s.vfs.clone()
 	return s
 }
 
@@ -97,7 +101,7 @@ func (s State) Clone() State {
 // made.
 func (s State) Equal(o State) bool {
 	return s.free == o.free && s.lives == o.lives && slices.Equal(s.slots, o.slots) && slices.Equal(s.files, o.files) &&
-		slices.Equal(s.queued, o.queued) && s.ports == o.ports &&
+		slices.Equal(s.queued, o.queued) && s.ports == o.ports && s.vfs.equal(o.vfs) &&
 		slices.Equal(s.procs, o.procs) && slices.Equal(s.births, o.births) && s.has == o.has && s.pending == o.pending &&
 		slices.EqualFunc(s.knotes, o.knotes, func(a, b knote) bool {
 			listed := (a.place != 0) == (b.place != 0)
@@ -135,6 +139,12 @@ func (s State) Hash() uint64 {
 		maphash.WriteComparable(&h, x)
 	}
 	for _, x := range s.queued {
+		maphash.WriteComparable(&h, x)
+	}
+	for _, x := range s.vfs.nodes {
+		maphash.WriteComparable(&h, x)
+	}
+	for _, x := range s.vfs.names {
 		maphash.WriteComparable(&h, x)
 	}
 	for _, x := range s.procs {

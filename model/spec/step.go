@@ -53,7 +53,7 @@ func (s *State) Apply(op event.Op) event.Result {
 		}
 		return r
 	case acting, opening:
-		w := s.Begin(op.FD)
+		w := s.BeginOp(&op)
 		for !w.Done() {
 			s.Act(&w, &op)
 		}
@@ -127,6 +127,20 @@ var shapes = [256]shape{
 	event.CallAIOCancel: acting,
 	event.CallAIOError:  acting,
 	event.CallAIOReturn: acting,
+
+	event.CallCreat:    opening,
+	event.CallOpen:     opening,
+	event.CallMkdir:    acting,
+	event.CallRmdir:    acting,
+	event.CallUnlink:   acting,
+	event.CallRename:   acting,
+	event.CallLink:     acting,
+	event.CallChmod:    acting,
+	event.CallRevoke:   acting,
+	event.CallTruncate: acting,
+	event.CallSeek:     acting,
+	event.CallMount:    acting,
+	event.CallUnmount:  acting,
 }
 
 // Step returns every state in which the world may be after op has answered r in
@@ -173,7 +187,7 @@ func (s State) made(op event.Op, r event.Result) []State {
 		return []State{s}
 	}
 	if shapes[op.Call] == opening {
-		w := s.Begin(op.FD)
+		w := s.BeginOp(&op)
 		for !w.Done() {
 			s.Act(&w, &op)
 		}

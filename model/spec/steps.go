@@ -13,7 +13,7 @@ import (
 
 // Reset makes s what New returns, and keeps its memory.
 func (s *State) Reset(free Freedom) {
-	*s = State{free: free, slots: s.slots[:0], files: s.files[:0], knotes: s.knotes[:0], queued: s.queued[:0], owed: s.owed[:0], procs: s.procs[:0], births: s.births[:0]}
+	*s = State{free: free, slots: s.slots[:0], files: s.files[:0], knotes: s.knotes[:0], queued: s.queued[:0], owed: s.owed[:0], procs: s.procs[:0], births: s.births[:0], vfs: s.vfs.bare()}
 }
 
 // Make is the first step of what makes a file, or two of which it is that of the

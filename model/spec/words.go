@@ -79,6 +79,8 @@ func (s *State) knoteWords(i int) string {
 		state = "has nothing to tell: the signal was not sent since it was last returned"
 	case kn.filter == event.User:
 		state = "has nothing to tell: it has not been triggered since it was last returned"
+	case kn.filter == event.Vnode || kn.filter == event.FS:
+		state = "has nothing to tell: nothing that it asks for has happened since it was last returned"
 	default:
 		state = "has nothing to tell: its condition does not hold"
 	}
