@@ -134,6 +134,9 @@ func (g *drawing) change() event.Kevent {
 	if rapid.IntRange(0, 31).Draw(g.t, "no filter") == 31 {
 		kev.Filter = event.Filter(rapid.Int16Range(-12, 1).Draw(g.t, "any filter"))
 	}
+	if len(g.fds[regular]) > 0 && rapid.IntRange(0, 2).Draw(g.t, "of files") == 2 {
+		kev.Filter = rapid.SampledFrom([]event.Filter{event.Vnode, event.Vnode, event.Vnode, event.FS}).Draw(g.t, "filter of files")
+	}
 	if kev.Filter == event.Timer && !g.timers {
 		kev.Filter = event.User
 	}
@@ -151,6 +154,11 @@ func (g *drawing) change() event.Kevent {
 		kev.Data = rapid.Int64Range(0, 2).Draw(g.t, "data")
 	case event.Timer:
 		g.timer(&kev)
+	case event.FS:
+		kev.Ident = rapid.Uint64Range(0, 1).Draw(g.t, "ident")
+	case event.Vnode:
+		kev.Ident = uint64(g.of(g.watched(kev.Filter)...))
+		kev.Fflags = drawNotes(g)
 	default:
 		kev.Ident = uint64(g.of(g.watched(kev.Filter)...))
 		if kev.Filter == event.Except && rapid.Bool().Draw(g.t, "out of band") {

@@ -33,6 +33,9 @@ const (
 
 	hardware // a device
 
+	regular // an open file
+	directory
+
 	allClasses
 )
 
@@ -58,6 +61,9 @@ var watchedBy = [allClasses][]event.Filter{
 	pass: {event.Read, event.Write, event.Except},
 
 	hardware: {event.Read, event.Write, event.Except},
+
+	regular:   {event.Vnode, event.Read, event.Write},
+	directory: {event.Vnode},
 }
 
 // An object is something that scripts have, and what is done with it. What threads
@@ -94,6 +100,8 @@ var objects = []*object{
 	disks, passes,
 
 	buffered,
+
+	tree,
 }
 
 var queues = &object{

@@ -1,5 +1,5 @@
 // Package device holds what can be watched: pipes, fifos, pseudo-terminals, sockets,
-// timers, user events, devices that are a buffer between a program and an interrupt,
+// files, timers, user events, devices that are a buffer between a program and an interrupt,
 // and a test device.
 //
 // A device is some state, the [kqueue.Source] that guards it, and the filters

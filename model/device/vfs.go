@@ -20,23 +20,23 @@ import (
 // entered, one after the other; nobody takes it in a domain, and filters do not look at
 // names. What is done to an open file needs no lock.
 //
-// So who watches two of the vnodes may be told of one before the other, by any strategy:
+// So who watches two of the vnodes may be told of one before the other, under any strategy:
 // the file first, where it is unlinked or linked, and its directory after it; in a rename
 // what is replaced, then the directories, then the file. This is right, since each knote
-// is of one vnode and says what has happened to that by now, and nothing of another:
+// is of one vnode, and says what has happened to that by now and nothing of another:
 //
 //	unlink a                    kevent: VNODE of a, and of its directory
-//	a is no name any more
+//	a is a name no more
 //	tells a of NOTE_DELETE
-//	                            returns a's
+//	                            returns a's; creates a: waits for the lock
 //	tells the directory
 //	                            returns the directory's
 //
-// Whoever is told of the first and then looks for the name finds that it is gone: to look
-// takes the lock, so the rest has been told by then. No name leads to a file that has
-// been told that it has lost it, nor does one that has not been told lack it for longer
-// than the lock is held. (DragonFly holds the locks of the directory and the file, and
-// tells after it has let go of them; so there a name may be used again first.)
+// Whoever is told of the first and then looks for the name finds that it is gone, and that
+// all have been told: to look takes the lock. So no name leads to a file that has been
+// told that it has lost it, and nobody is told of what a later operation did before an
+// earlier one. (DragonFly tells when it has let go of the locks of directory and file, and
+// there a new file of that name may be told of first.)
 type VFS struct {
 	k    *kqueue.Kernel
 	mu   machine.Mutex
