@@ -232,6 +232,8 @@ func (p *Process) Fork(td *machine.Thread) (*Process, error) {
 		td.Commit(event.Acted)
 		w.src.Exit(td)
 		c.follow(td, w)
+	} else {
+		td.Commit(event.Acted)
 	}
 	c.parent = p
 	p.children.append(c)
