@@ -99,6 +99,7 @@ func (s *Source) Post(td *machine.Thread, hint int64) {
 				continue
 			}
 			if td.NoSleep {
+				td.Sometimes("word-left")
 				kn.again = append(kn.again, hint)
 				continue
 			}
