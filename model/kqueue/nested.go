@@ -8,15 +8,26 @@ import (
 )
 
 // queueFilter is EVFILT_READ on a kqueue. Its source is the inner queue's own,
-// so it runs in that queue's domain. (filt_kqueue)
+// so it runs in that queue's domain. It has no mark and takes no fflags, EINVAL, where
+// DragonFly's takes any for nothing. (filt_kqueue)
 var queueFilter = &Filter{
 	Name: "kqueue",
 	Attach: func(td *machine.Thread, kn *Knote) error {
+		if kn.Want != 0 {
+			return errEINVAL
+		}
 		q := queueOf(kn.desc.File)
 		kn.Hook = q
 		if kn.sprev == nil && kn.snext == nil {
 			q.told = q.news // while nobody watched nobody was to be told; kn is asked by who adds it
 		}
+		return nil
+	},
+	Touch: func(td *machine.Thread, kn *Knote, kev *event.Kevent) error {
+		if kev.Fflags != 0 {
+			return errEINVAL
+		}
+		kn.WantData = kev.Data
 		return nil
 	},
 	Event: func(td *machine.Thread, kn *Knote, hint int64) bool {

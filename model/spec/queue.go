@@ -3,6 +3,7 @@ package spec
 import (
 	"fmt"
 	"slices"
+	"syscall"
 
 	"github.com/kqlab/kqlab/model/event"
 )
@@ -14,6 +15,14 @@ const depth = 10
 type kqueues struct{ plain }
 
 func (kqueues) knows(f event.Filter) bool { return f == event.Read }
+
+// touch: "never a silent accept", and there is no mark of events.
+func (kqueues) touch(kn knote, kev event.Kevent) (knote, syscall.Errno) {
+	if kev.Fflags != 0 {
+		return kn, syscall.EINVAL
+	}
+	return kn, 0
+}
 
 func (kqueues) ask(s *State, kn *knote, e event.Kevent) (bool, event.Kevent) {
 	s.prune(kn.file)
