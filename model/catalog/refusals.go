@@ -156,21 +156,6 @@ var refusals = map[event.Filter][]Refusal{
 	},
 }
 
-// Deviant says what a device answers to a refusal in place of what the table says, and
-// that it does. Why is said where the device is.
-func (r *Refusal) Deviant(device string) (syscall.Errno, bool) {
-	d, ok := deviants[deviation{device, r.Filter, r.Part}]
-	return d, ok
-}
-
-type deviation struct {
-	device string
-	filter event.Filter
-	part   string
-}
-
-var deviants = map[deviation]syscall.Errno{}
-
 // RefusalsTable returns the table as one of Markdown.
 func RefusalsTable() string {
 	var b strings.Builder

@@ -2,9 +2,11 @@ package catalog_test
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/kqlab/kqlab/model/catalog"
@@ -39,13 +41,11 @@ func TestRefusalsOfAll(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	tried := map[string]bool{}
 	for _, s := range strategies.All {
-		t.Run(s.Name, func(t *testing.T) {
-			for _, d := range catalog.All() {
-				catalog.Alone(s.New, func(td *machine.Thread, w *catalog.World) {
-					refuse(t, td, w, d, tried)
-				})
+		for _, d := range catalog.All() {
+			for _, wrong := range refuse(s, d, catalog.Refusals(), tried) {
+				t.Errorf("%s: %s", s.Name, wrong)
 			}
-		})
+		}
 	}
 	for _, r := range catalog.Refusals() {
 		if !tried[r.Filter.String()+r.Words] {
@@ -54,59 +54,67 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-func refuse(t *testing.T, td *machine.Thread, w *catalog.World, d catalog.Device, tried map[string]bool) {
-	u := d.New(td, w)
-	id := u.Ident
-	if u.File != nil {
-		fd, err := w.Process.Open(td, u.File)
-		if err != nil {
-			t.Fatalf("%s: %v", d.Name, err)
+// The control: of a table with another errno in a row each row is wrong, of some device.
+func TestRefusalsAreTried(t *testing.T) {
+	rows := catalog.Refusals()
+	for i := range rows {
+		row := rows[i]
+		row.Errno = syscall.EXDEV
+		wrong := 0
+		for _, d := range catalog.All() {
+			wrong += len(refuse(strategies.All[0], d, []catalog.Refusal{row}, map[string]bool{}))
 		}
-		id = uint64(fd)
-	}
-	errno := func(kev event.Kevent) error {
-		_, err := w.Queue.Kevent(td, []event.Kevent{kev}, nil, 0)
-		return err
-	}
-	for _, r := range catalog.Refusals() {
-		i := slices.IndexFunc(d.Filters, func(f catalog.Filter) bool { return f.Filter == r.Filter })
-		kev := r.Change
-		switch {
-		case r.On == catalog.Any && i < 0, r.On == catalog.Other && (i >= 0 || u.File == nil):
-			continue
-		case r.On != catalog.Given:
-			kev.Ident = id
-		}
-		tried[r.Filter.String()+r.Words] = true
-		var want error
-		if e, ok := r.Deviant(d.Name); ok && e != 0 {
-			want = e
-		} else if !ok && r.Errno != 0 {
-			want = r.Errno
-		}
-		if err := errno(kev); err != want {
-			t.Errorf("%s: %v (%s, %s): %v, want %v", d.Name, kev, r.Part, r.Words, err, want)
-		}
-		gone := event.Kevent{Ident: kev.Ident, Filter: r.Filter, Flags: event.Delete}
-		err := errno(gone)
-		if want == nil && err != nil || want != nil && err == nil {
-			t.Errorf("%s: after %v, %v: %v", d.Name, kev, gone, err)
-		}
-		if want == nil || r.On != catalog.Any || kev.Flags&event.Add == 0 {
-			continue
-		}
-		f := d.Filters[i]
-		there := event.Kevent{Ident: id, Filter: f.Filter, Flags: event.Add, Fflags: f.Fflags, Data: f.WantData}
-		if err := errno(there); err != nil {
-			t.Errorf("%s: %v: %v", d.Name, there, err)
-		}
-		if err := errno(kev); err != want {
-			t.Errorf("%s: %v, of a knote that is there (%s, %s): %v, want %v", d.Name, kev, r.Part, r.Words, err, want)
-		}
-		if err := errno(gone); err != nil {
-			t.Errorf("%s: %v does away with the knote: %v", d.Name, kev, err)
+		if wrong == 0 {
+			t.Errorf("%v %s, %s: EXDEV would do", row.Filter, row.Part, row.Words)
 		}
 	}
+}
+
+// refuse tries rows of the table on a device, and returns what is answered otherwise.
+func refuse(s strategies.Entry, d catalog.Device, rows []catalog.Refusal, tried map[string]bool) (wrong []string) {
+	catalog.Alone(s.New, func(td *machine.Thread, w *catalog.World) {
+		u := d.New(td, w)
+		id := u.Ident
+		if u.File != nil {
+			fd, err := w.Process.Open(td, u.File)
+			if err != nil {
+				wrong = append(wrong, fmt.Sprintf("%s: %v", d.Name, err))
+			}
+			id = uint64(fd)
+		}
+		change := func(kev event.Kevent, want error, why string) {
+			if _, err := w.Queue.Kevent(td, []event.Kevent{kev}, nil, 0); err != want {
+				wrong = append(wrong, fmt.Sprintf("%s: %v: %v, want %v: %s", d.Name, kev, err, want, why))
+			}
+		}
+		for _, r := range rows {
+			i := slices.IndexFunc(d.Filters, func(f catalog.Filter) bool { return f.Filter == r.Filter })
+			kev := r.Change
+			switch {
+			case r.On == catalog.Any && i < 0, r.On == catalog.Other && (i >= 0 || u.File == nil):
+				continue
+			case r.On != catalog.Given:
+				kev.Ident = id
+			}
+			tried[r.Filter.String()+r.Words] = true
+			gone := event.Kevent{Ident: kev.Ident, Filter: r.Filter, Flags: event.Delete}
+			if r.Errno == 0 {
+				change(kev, nil, r.Words)
+				change(gone, nil, "it was added")
+				continue
+			}
+			change(kev, r.Errno, r.Words)
+			if r.On != catalog.Any || kev.Flags&event.Add == 0 {
+				continue
+			}
+			change(gone, syscall.ENOENT, "there should be no knote of what was refused")
+			f := d.Filters[i]
+			change(event.Kevent{Ident: id, Filter: f.Filter, Flags: event.Add, Fflags: f.Fflags, Data: f.WantData}, nil, "nothing is wrong with it")
+			change(kev, r.Errno, r.Words+", of a knote that is there")
+			change(gone, nil, "what is refused does not do away with the knote")
+		}
+	})
+	return wrong
 }
 
 // The table in README.md is that of the code.
