@@ -83,12 +83,13 @@ func (d *Buffered) exit(td *machine.Thread) {
 // leaves word where another thread asks a knote: to wait for that thread is to lend it
 // the mplock, and others would see what some watchers have not been told.
 //
-//	Input                       kevent 0            read, kevent 1
-//	                            asks READ 1: waits for the mplock
+//	Input                       others
+//	                            EV_ADD of READ 1 asks, and waits for the mplock
 //	brings 5 bytes
 //	READ 1 is busy: waits
-//	                                                reads 1 of them
-//	                                                READ 2: nothing   <- though 4 are there
+//	                            the filter of READ 1 says 5
+//	                            4 of 5 are left by a read
+//	                            kevent has no READ 2        <- though 4 are there
 //	tells READ 2
 func (d *Buffered) post(td *machine.Thread, s *kqueue.Source) {
 	if d.mp == nil {
