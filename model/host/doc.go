@@ -128,6 +128,8 @@
 //     a row are NOTE_ATTRIB, and a link and a utimes are NOTE_LINK alone.
 //   - The removal of a directory is not told while a descriptor of it is open.
 //   - A truncation is a write.
+//   - When a file loses its last name, and was opened by another, what happens to it until
+//     the host has looked is not told.
 //   - A file that two descriptors or queues look at may tell the second of what
 //     happened just before it was added.
 //   - Writes through a shared mapping are not told, nor what another machine does to

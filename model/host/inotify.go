@@ -43,6 +43,9 @@ type saying struct {
 // written to.
 const watched = unix.IN_MODIFY | unix.IN_ATTRIB | unix.IN_MOVE_SELF | unix.IN_CREATE | unix.IN_DELETE | unix.IN_MOVED_FROM | unix.IN_MOVED_TO
 
+// entries is what tells a directory that a name in it has come or gone.
+const entries = unix.IN_CREATE | unix.IN_DELETE | unix.IN_MOVED_FROM | unix.IN_MOVED_TO
+
 // add begins to watch f. The inode must be f's: see File.same.
 func (in *inotify) add(f *File) error {
 	in.mu.Lock()
@@ -52,6 +55,11 @@ func (in *inotify) add(f *File) error {
 			return err
 		}
 	}
+	return in.watch(f)
+}
+
+// watch is add with mu held, once there is a descriptor.
+func (in *inotify) watch(f *File) error {
 	wd, err := unix.InotifyAddWatch(in.fd, "/proc/self/fd/"+strconv.Itoa(f.fd), watched)
 	if err != nil {
 		if err == unix.ENOENT {
@@ -125,6 +133,20 @@ func (in *inotify) read(td *machine.Thread) {
 	}
 }
 
+// again begins to watch anew what Linux has ended the watch of, with mu held: it does so
+// when the last name of a file goes, though that is open, if it was opened by another. What
+// cannot be watched any more is not; its file system is gone.
+func (in *inotify) again(wd int32) {
+	files := in.watches[wd]
+	delete(in.watches, wd)
+	for _, f := range files {
+		var st unix.Stat_t
+		if f.same(&st) {
+			in.watch(f)
+		}
+	}
+}
+
 // take reads once, and notes in said which files it is about. It returns the
 // bytes read.
 func (in *inotify) take() int {
@@ -141,6 +163,9 @@ func (in *inotify) take() int {
 	for at := 0; at+unix.SizeofInotifyEvent <= n; {
 		ev := (*unix.InotifyEvent)(unsafe.Pointer(&in.buf[at]))
 		at += unix.SizeofInotifyEvent + int(ev.Len)
+		if ev.Len > 0 && ev.Mask&entries == 0 {
+			continue // of a directory, that a file in it has been written to or the like
+		}
 		switch {
 		case ev.Mask&unix.IN_Q_OVERFLOW != 0:
 			for _, files := range in.watches {
@@ -149,7 +174,7 @@ func (in *inotify) take() int {
 				}
 			}
 		case ev.Mask&unix.IN_IGNORED != 0:
-			delete(in.watches, ev.Wd) // Linux has ended it: the inode is no more
+			in.again(ev.Wd)
 		default:
 			for _, f := range in.watches[ev.Wd] {
 				in.said = append(in.said, saying{f, ev.Mask})

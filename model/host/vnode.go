@@ -106,7 +106,6 @@ func (f *File) changed(td *machine.Thread, mask uint32) {
 // says it once of several in a row. So a count of links that has changed is told as
 // that, and as NOTE_ATTRIB only if something else is different as well.
 func (v *view) notes(mask uint32, st *unix.Stat_t) (notes event.Fflags) {
-	const entries = unix.IN_CREATE | unix.IN_DELETE | unix.IN_MOVED_FROM | unix.IN_MOVED_TO
 	if mask&unix.IN_Q_OVERFLOW != 0 {
 		// Anything may have happened, and what cannot be seen afterwards has.
 		notes |= event.NoteWrite | event.NoteAttrib | event.NoteRename
