@@ -18,6 +18,7 @@ import (
 var documented = map[syscall.Errno]bool{
 	syscall.EBADF: true, syscall.EINVAL: true, syscall.ENOENT: true, syscall.ELOOP: true,
 	syscall.EMFILE: true, syscall.EAGAIN: true, syscall.EPIPE: true,
+	syscall.ESRCH: true, // PROC
 }
 
 // A tape is the fuzzer's input, read as numbers; beyond its end all are 0.

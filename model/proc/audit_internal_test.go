@@ -78,3 +78,71 @@ func TestAudit(t *testing.T) {
 		}
 	}
 }
+
+// Each way in which the table of processes may be wrong is found. There are two children of
+// the first, of which the second has ended, and a grandchild.
+func TestAuditProcesses(t *testing.T) {
+	for _, tt := range []struct {
+		want string // how it begins; empty if nothing is wrong
+		do   func(first, child, ended, grandchild *Process, td *machine.Thread)
+	}{
+		{"", func(_, _, _, _ *Process, _ *machine.Thread) {}},
+		{"I12: number 0 of process 2 stands for a descriptor that is closed", func(_, child, _, _ *Process, td *machine.Thread) { child.slots[0].desc.Close(td) }},
+		{"I12: the file of number 0 has 3 descriptors, and counts 4", func(first, _, _, _ *Process, td *machine.Thread) { first.slots[0].file.refs.Add(td, 1) }},
+		{"I12: number 5 of process 3 is open, and the process has ended", func(first, _, ended, _ *Process, td *machine.Thread) {
+			ended.grow(5)
+			ended.slots[5] = first.slots[0].again(td)
+		}},
+		{"I3: 4 processes descend from the first, and 5 are found by their number", func(first, _, _, _ *Process, _ *machine.Thread) {
+			first.table.procs[9] = &Process{}
+		}},
+		{"I3: process 4 is not found by its number", func(first, _, _, grandchild *Process, _ *machine.Thread) {
+			first.table.procs[4] = &Process{}
+		}},
+		{"I3: process 4 is on the list of process 2, which is not its parent", func(first, _, _, grandchild *Process, _ *machine.Thread) {
+			grandchild.parent = first
+		}},
+		{"I3: process 3 is on the wrong list of its parent", func(first, _, ended, _ *Process, _ *machine.Thread) {
+			first.zombies.remove(ended)
+			first.children.append(ended)
+		}},
+		{"I3: process 2 is on the wrong list of its parent", func(_, child, _, _ *Process, _ *machine.Thread) { child.life = reaped }},
+		{"I9: process 2 has begun to end, and has not", func(_, child, _, _ *Process, _ *machine.Thread) { child.dying = true }},
+		{"I3: process 3 has ended, and has children", func(_, child, ended, grandchild *Process, _ *machine.Thread) {
+			child.children.remove(grandchild)
+			ended.children.append(grandchild)
+			grandchild.parent = ended
+		}},
+		{"I9: process 4 is being forked", func(_, _, _, grandchild *Process, _ *machine.Thread) {
+			grandchild.followers = make([]follower, 1)
+		}},
+		{"I3: what watches process 2 was not told what has become of it", func(_, child, _, _ *Process, td *machine.Thread) {
+			child.watch(td).ended = true
+		}},
+		{"I3: what watches process 3 was not told what has become of it", func(_, _, ended, _ *Process, td *machine.Thread) {
+			ended.watch(td).ended = false
+		}},
+		{"I3: what watches process 4 was not told what has become of it", func(_, _, _, grandchild *Process, td *machine.Thread) {
+			grandchild.watch(td).born = false
+		}},
+	} {
+		m := machine.Native(1)
+		m.Go("all", 0, func(td *machine.Thread) {
+			k := kqueue.New(m, alone{})
+			p := New(k)
+			p.Open(td, plain{})
+			child, _ := p.Fork(td)
+			ended, _ := p.Fork(td)
+			grandchild, _ := child.Fork(td)
+			ended.Exit(td, 0)
+			tt.do(p, child, ended, grandchild, td)
+			err := child.Audit(td) // whoever is asked
+			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.HasPrefix(err.Error(), tt.want)) {
+				t.Errorf("%v, want %q", err, tt.want)
+			}
+		})
+		if err := m.Run(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

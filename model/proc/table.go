@@ -246,7 +246,7 @@ func (p *Process) Fork(td *machine.Thread) (*Process, error) {
 // close any of them.
 func (p *Process) copyDescriptors(td *machine.Thread, c *Process) {
 	p.mu.Lock(td)
-	for fd := range p.slots {
+	for fd := len(p.slots) - 1; fd >= 0; fd-- { // so the child's table grows once
 		s := &p.slots[fd]
 		if s.desc == nil {
 			continue
