@@ -45,7 +45,7 @@ type Device struct {
 // A Filter is one condition of a device that can be asked for.
 type Filter struct {
 	Filter event.Filter
-	Data   string // what an event's data counts; or NeverReady
+	Data   string // what an event's data counts; or NeverReady, or AlwaysReady
 	EOF    string // when an event has EV_EOF; or Never
 
 	// What a change that adds a knote of it asks for, where that is not nothing.
@@ -57,6 +57,8 @@ type Filter struct {
 const (
 	Never      = "never"       // as EOF
 	NeverReady = "never ready" // as Data: its condition never holds, or holds no more
+
+	AlwaysReady = "0: always ready" // as Data: its condition holds, and nothing is news
 )
 
 // A Unit is one device of a class.
@@ -76,7 +78,7 @@ type Act struct {
 
 // All returns the table, in its order.
 func All() []Device {
-	return slices.Concat(streams, terminals, sockets, buffered, files, requests, processes, owned, nested, probes)
+	return slices.Concat(streams, terminals, sockets, buffered, captures, memories, files, requests, processes, owned, nested, probes)
 }
 
 // Find returns the device of that name, false if there is none.
