@@ -225,7 +225,7 @@ func step(s state, p *part, k key, lax laxity) []state {
 			return nil
 		}
 	case asleep:
-		if lax < noWakeups && (s.Closed(c.queue) || s.ready(c.queue, k)) {
+		if lax < noWakeups && (s.Closed(c.queue) || s.ready(c.queue, k) || s.Overdue(c.queue)) {
 			return nil
 		}
 	case leave:

@@ -488,7 +488,7 @@ func (r *replay) atRest() bool {
 			return false
 		}
 		c.ready = r.s.Ready(c.ready[:0], c.queue, true)
-		if len(c.ready) > 0 {
+		if len(c.ready) > 0 || r.s.Overdue(c.queue) {
 			return false
 		}
 	}

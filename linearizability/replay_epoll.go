@@ -176,5 +176,5 @@ func (r *replay) waitsOn(c *call, rec *Record) bool {
 		return false
 	}
 	c.ready = r.s.Ready(c.ready[:0], c.queue, true)
-	return len(c.ready) == 0
+	return len(c.ready) == 0 && !r.s.Overdue(c.queue)
 }

@@ -55,6 +55,22 @@ func (s *State) mayTimeOut(n int32) bool {
 	return n >= 0 && s.files[n].timeout && !s.files[n].timedOut && s.files[n].stored > 0 && s.captured(n) == 0
 }
 
+// Overdue reports whether kqueue or epoll q has a knote that a read timeout should have
+// told by now, if nothing moves any more: "any instant" is one that comes. With a timer that
+// expires again and again there is no such time.
+func (s *State) Overdue(q int32) bool {
+	due := false
+	for i := range s.knotes {
+		switch kn := &s.knotes[i]; {
+		case kn.filter == event.Timer && kn.more == manyTicks:
+			return false
+		case kn.queue == q && !kn.disabled && s.mayTimeOut(kn.file):
+			due = due || kn.filter == event.Read || kn.filter == Item && kn.asks&in != 0
+		}
+	}
+	return due
+}
+
 // timesOut is anyTimeout for knote i, of which p has been reported: without that it would
 // have nothing to report.
 func (s *State) timesOut(i int, p bool) {
