@@ -8,6 +8,7 @@ import (
 	"github.com/kqlab/kqlab/model/event"
 	"github.com/kqlab/kqlab/model/kqueue"
 	"github.com/kqlab/kqlab/model/machine"
+	"github.com/kqlab/kqlab/model/proc"
 )
 
 // slowly has the filter of signals block wherever it is asked, as one with an f_event that
@@ -138,5 +139,90 @@ func TestTrackHeld(t *testing.T) {
 			}
 			return nil
 		}
+	}))
+}
+
+// Who waits for SIGCHLD, or for NOTE_EXIT, and then for children until there is none, finds
+// them all: the status is there before either is told.
+func TestWaitForChildren(t *testing.T) {
+	for _, by := range []event.Filter{event.Signal, event.Proc} {
+		t.Run(by.String(), func(t *testing.T) {
+			nothing(t, explore(t, 200, drawn, func(g *ground, td *machine.Thread) func() error {
+				kq, err := g.p.Kqueue(td)
+				g.must(td, "kqueue", err)
+				const children = 3
+				var all [children]*proc.Process
+				changes := []event.Kevent{{Ident: uint64(syscall.SIGCHLD), Filter: event.Signal, Flags: event.Add}}
+				if by == event.Proc {
+					changes = nil
+				}
+				for i := range all {
+					all[i], err = g.p.Fork(td)
+					g.must(td, "fork", err)
+					if by == event.Proc {
+						changes = append(changes, event.Kevent{Ident: uint64(all[i].Pid()), Filter: event.Proc, Flags: event.Add, Fflags: event.NoteExit})
+					}
+				}
+				_, err = g.p.Kevent(td, kq, changes, nil, 0)
+				g.must(td, "add", err)
+				for i, c := range all {
+					g.m.Go(fmt.Sprintf("child %d", i), i%2, func(td *machine.Thread) { g.must(td, "exit", c.Exit(td, proc.Exited(i))) })
+				}
+				found := 0
+				g.m.Go("parent", 0, func(td *machine.Thread) {
+					for found < children {
+						var e [1]event.Kevent
+						n, err := g.p.Kevent(td, kq, nil, e[:], machine.Forever)
+						g.must(td, "kevent", err)
+						before := found
+						for {
+							pid, status, err := g.p.Wait(td, proc.Any)
+							if err != nil {
+								break
+							}
+							if status != proc.Exited(pid-2) {
+								g.must(td, "status", fmt.Errorf("of process %d: %v", pid, status))
+							}
+							found++
+						}
+						if by == event.Proc && n == 1 && before == 0 && found == 0 {
+							g.must(td, "wait", fmt.Errorf("NOTE_EXIT of process %d, and no child has ended", e[0].Ident))
+						}
+					}
+				})
+				return func() error { return nil }
+			}))
+		})
+	}
+}
+
+// A signal ends a process while its threads come, wait and go. Whoever waits is let go, and
+// nobody makes a descriptor that nobody closes.
+func TestKilledExplored(t *testing.T) {
+	nothing(t, explore(t, 300, drawn, func(g *ground, td *machine.Thread) func() error {
+		c, err := g.p.Fork(td)
+		g.must(td, "fork", err)
+		for i := range 2 {
+			g.m.Go(fmt.Sprintf("thread %d", i), i, func(td *machine.Thread) {
+				c.Join(td)
+				defer c.Part(td)
+				kq, err := c.Kqueue(td)
+				if err == nil {
+					_, err = c.Kevent(td, kq, nil, make([]event.Kevent, 1), machine.Forever)
+				}
+				switch err {
+				case syscall.ESRCH, syscall.EBADF, syscall.EINTR:
+				default:
+					g.must(td, "ended", fmt.Errorf("error %v", err))
+				}
+			})
+		}
+		g.m.Go("kills", 0, func(td *machine.Thread) { g.must(td, "kill", c.Kill(td, syscall.SIGTERM)) })
+		g.m.Go("kills too", 1, func(td *machine.Thread) {
+			if err := c.Exit(td, proc.Exited(1)); err != nil && err != syscall.ESRCH {
+				g.must(td, "exit", err)
+			}
+		})
+		return func() error { return nil }
 	}))
 }
