@@ -333,7 +333,7 @@ func (s state) take(at int, p *part, k key, lax laxity) (out []state) {
 	for _, n := range s.Take(q, p.kev) {
 		out = append(out, state{n, slices.Clone(s.calls)})
 	}
-	if lax >= noOnce && s.Enabled(q, k.ident, k.filter) {
+	if lax >= noOnce && s.Enabled(q, p.kev.Ident, k.filter) {
 		out = append(out, s) // and it is still there
 	}
 	if len(out) > 0 || lax < noValues {

@@ -154,7 +154,7 @@ const renderSeen = `const seen = () => document.querySelector('#legend text').ge
 // knows is a state in words, and that the knote is not there if it is not.
 func (v *view) knows(s state) []string {
 	words := s.Words()
-	if q, errno := s.Enter(v.key.queue); errno == 0 && v.key.filter != 0 {
+	if q, errno := s.Enter(v.key.queue); errno == 0 && v.key.filter != 0 && v.key.filter != event.Proc {
 		if w := s.KnoteWords(q, v.key.ident, v.key.filter); !slices.Contains(words, w) {
 			words = append(words, w)
 		}

@@ -7,8 +7,9 @@ import (
 	"github.com/kqlab/kqlab/model/spec"
 )
 
-// processes is the key of what is checked of processes besides what knotes of them tell.
-var processes = key{queue: none, filter: event.Proc}
+// processes is the key of what is checked of processes besides what knotes of them tell. No
+// descriptor has such a number.
+var processes = key{queue: none, ident: 1 << 40, filter: event.Proc}
 
 // keyOf returns the key of the knote that a change or an event speaks of. All knotes of a
 // kqueue that watch processes are one, since each may come of another.

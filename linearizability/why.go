@@ -218,7 +218,7 @@ func (v *view) allows(s state, p *part) string {
 	}
 	ready := ""
 	for _, kev := range s.Deliverable(c.queue) {
-		if v.key.is(kev) {
+		if v.key.is(kev) && (p.does != took || kev.Ident == p.kev.Ident) {
 			ready = fmt.Sprintf("`%v`", kev)
 		}
 	}
@@ -244,11 +244,19 @@ func (v *view) allows(s state, p *part) string {
 			s.Act(&c.work, &op)
 		}
 		return fmt.Sprintf("only `%v`", event.Result{N: c.work.N, Errno: c.work.Errno})
+	case proceeds:
+		if p.index == 0 {
+			c.deed = spec.Start(op, p.blocks)
+		}
+		for !c.deed.Done() {
+			s.Go(&c.deed, &op)
+		}
+		return fmt.Sprintf("only `%v`", event.Result{N: c.deed.N, N2: c.deed.N2, Errno: c.deed.Errno})
 	case change:
 		return s.answers(&c, p)
 	case took:
 		if ready == "" {
-			return "only that it does not return the knote: " + s.KnoteWords(c.queue, v.key.ident, v.key.filter)
+			return "only that it does not return the knote: " + s.KnoteWords(c.queue, p.kev.Ident, v.key.filter)
 		}
 		if "`"+p.kev.String()+"`" != ready {
 			return "only " + ready
