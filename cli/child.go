@@ -52,6 +52,10 @@ type order struct {
 	Spurious  int    `json:",omitempty"` // wakeups with no reason, at most
 
 	Strategies []string `json:",omitempty"` // of a comparison of outcomes, in place of Strategy
+
+	// Of an audit, which is of no strategy; Schedules is of it too.
+	Devices []string `json:",omitempty"`
+	Replay  string   `json:",omitempty"` // in place of devices
 }
 
 // The kinds of work.
@@ -61,6 +65,7 @@ const (
 	workExplore  = "explore"
 	workOutcomes = "outcomes"
 	workSurvey   = "survey"
+	workAudit    = "audit"
 )
 
 // patience is how long a child may go on without ending, or, if each, without a
@@ -72,6 +77,8 @@ func (o *order) patience() (d time.Duration, each bool) {
 		return o.Deadline + o.Shrink + 2*grace, true
 	case o.Work == workExplore || o.Work == workSurvey:
 		return explorePatience, true
+	case o.Work == workAudit:
+		return auditPatience, true
 	case o.Work == workOutcomes:
 		return outcomesPatience + time.Duration(o.Schedules)*time.Millisecond, true
 	case o.Rounds > 0:
@@ -111,6 +118,7 @@ type progress struct {
 	Wrong    string    `json:"wrong,omitempty"` // the strategy that has the finding
 
 	Surveyed *surveyed `json:"surveyed,omitempty"`
+	Audited  *audited  `json:"audited,omitempty"`
 }
 
 const (
@@ -233,7 +241,7 @@ wait:
 // the execution again.
 func detector(o *order) (options, reports string, err error) {
 	options = fmt.Sprintf(" halt_on_error=1 atexit_sleep_ms=0 exitcode=%d", exitRace)
-	if o.Work != workExplore {
+	if o.Work != workExplore && o.Work != workAudit {
 		return options, "", nil
 	}
 	options = fmt.Sprintf(" halt_on_error=0 atexit_sleep_ms=0 exitcode=%d suppress_equal_stacks=0 suppress_equal_addresses=0", exitRace)
@@ -336,6 +344,13 @@ func (a *app) childVerb() *cobra.Command {
 		if err := dec.Decode(&o); err != nil {
 			return refuse(usage("", "order %q: %v", args[0], err))
 		}
+		if o.Work == workAudit {
+			watchParent()
+			if err := auditing(cmd.Context(), a.stdout, &o); err != nil {
+				return refuse(err)
+			}
+			return nil
+		}
 		names := o.Strategies
 		if names == nil {
 			names = []string{o.Strategy}
@@ -356,7 +371,7 @@ func (a *app) childVerb() *cobra.Command {
 				return refuse(usage("", "%v", err))
 			}
 		default:
-			return refuse(usage("", "work %q: want %s, %s, %s, %s or %s", o.Work, workStress, workCampaign, workExplore, workOutcomes, workSurvey))
+			return refuse(usage("", "work %q: want %s, %s, %s, %s, %s or %s", o.Work, workStress, workCampaign, workExplore, workOutcomes, workSurvey, workAudit))
 		}
 		watchParent()
 		switch o.Work {

@@ -158,6 +158,7 @@ ok; 2 bad usage; 130 interrupted by a signal (what was measured is written, mark
 			"outcomes                         can the strategies be told from each other?",
 			"run SCRIPT --strategy pcpu       one script of concurrent operations, as lanes",
 			"history FILE...                  does the specification allow what was recorded?",
+			"audit                            which filters need no giant lock? (go run -race)",
 			"list                             names of strategies and workloads"),
 		// The name may have spaces: go run and a path.
 		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: a.program},
@@ -200,7 +201,7 @@ ok; 2 bad usage; 130 interrupted by a signal (what was measured is written, mark
 	root.SetFlagErrorFunc(flagError)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	root.AddCommand(a.compareVerb(), a.checkVerb(), a.benchVerb(), a.stressVerb(), a.exploreVerb(), a.outcomesVerb(), a.runVerb(), a.replayVerb(), a.historyVerb(), a.listVerb(), a.childVerb())
+	root.AddCommand(a.compareVerb(), a.checkVerb(), a.benchVerb(), a.stressVerb(), a.exploreVerb(), a.outcomesVerb(), a.runVerb(), a.replayVerb(), a.historyVerb(), a.auditVerb(), a.listVerb(), a.childVerb())
 	return root
 }
 

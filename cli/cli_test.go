@@ -166,7 +166,7 @@ func TestBadUsage(t *testing.T) {
 		args string
 		says []string
 	}{
-		{"compar", []string{`unknown verb "compar"`, "did you mean compare?", "valid: bench, check, compare, explore, history, list, outcomes, replay, run, stress"}},
+		{"compar", []string{`unknown verb "compar"`, "did you mean compare?", "valid: audit, bench, check, compare, explore, history, list, outcomes, replay, run, stress"}},
 		{"help compar", []string{`unknown verb "compar"`}},
 		{"--strategies x", []string{`unknown flag "--strategies"`}},
 		{"compare -x", []string{`unknown flag "-x"`, "--budget"}},
@@ -253,7 +253,7 @@ func TestExtraStrategiesAreVetted(t *testing.T) {
 }
 
 func TestHelpOfEveryVerb(t *testing.T) {
-	for _, args := range []string{"", "--help", "help", "compare --help", "bench --help", "check --help", "explore --help", "stress --help", "run --help", "replay --help", "history --help", "list --help", "help bench"} {
+	for _, args := range []string{"", "--help", "help", "compare --help", "bench --help", "check --help", "explore --help", "stress --help", "run --help", "replay --help", "history --help", "audit --help", "list --help", "help bench"} {
 		status, stdout, stderr := kqlab(t, strings.Fields(args)...)
 		if status != cli.ExitOK || stderr != "" {
 			t.Errorf("%q: status %d, standard error %q", args, status, stderr)

@@ -33,7 +33,7 @@ func functions(own *kqueue.Filter) (all []Function) {
 	return all
 }
 
-// plain is a filter without the shortculs that the core has for filters which only
+// plain is a filter without the shortcuts that the core has for filters which only
 // count or compare: one whose Event can be watched.
 func plain(own *kqueue.Filter) kqueue.Filter {
 	f := *own
@@ -96,6 +96,14 @@ func (l *lab) watched(own kqueue.Filter, audited Function) *kqueue.Filter {
 			hit := own.Told(td, kn, hint)
 			l.end(td, &own, b)
 			return hit
+		}
+	}
+	if own.Next != nil {
+		f.Next = func(td *machine.Thread, kn *kqueue.Knote) bool {
+			b := begin(td, Event)
+			more := own.Next(td, kn)
+			l.end(td, &own, b)
+			return more
 		}
 	}
 	if own.Touch != nil {

@@ -41,9 +41,9 @@ type lab struct {
 	w        *catalog.World
 	order    machine.LockOrder
 
-	own, asked *kqueue.Filter // of the trial: the filter, and what knotes ask instead
-	detaches   bool           // asked has a Detach that does something
-	called     [4]int         // how often each function was, since the trial was set
+	own, asked [2]*kqueue.Filter // of the trial's units: the filters, and what knotes ask instead
+	detaches   bool              // asked has a Detach that does something
+	called     [4]int            // how often each function was, since the trial was set
 
 	// Of an execution.
 	q, other *kqueue.Queue
@@ -66,7 +66,7 @@ func newLab() *lab { return &lab{recorded: &sched.Recorded{}} }
 
 // set has the next executions be of a trial.
 func (l *lab) set(t *trial) {
-	l.t, l.own, l.called = t, nil, [4]int{}
+	l.t, l.own, l.asked, l.called = t, [2]*kqueue.Filter{}, [2]*kqueue.Filter{}, [4]int{}
 }
 
 // files are those of the process, whose filters are watched.
@@ -82,8 +82,10 @@ func (f files) Wrap(_ uint64, _ event.Filter, own *kqueue.Filter) *kqueue.Filter
 
 // wrap returns what is to be asked instead of a filter.
 func (l *lab) wrap(own *kqueue.Filter) *kqueue.Filter {
-	if own == l.own {
-		return l.asked
+	for i, known := range l.own {
+		if own == known {
+			return l.asked[i]
+		}
 	}
 	return own
 }

@@ -42,18 +42,19 @@ func (l *lab) make(td *machine.Thread, i int) {
 		}
 		l.ids[i] = uint64(fd)
 	}
-	switch own, err := u.Asked(td, l.w, l.t.filter.Filter); {
-	case err != nil:
+	own, err := u.Asked(td, l.w, l.t.filter.Filter)
+	if err != nil {
 		panic("no filter: " + err.Error())
-	case l.own == nil:
-		f := plain(own)
-		if l.t.plant != nil {
-			f = l.t.plant(f, l.t.function)
-		}
-		l.own, l.asked, l.detaches = own, l.watched(f, l.t.function), f.Detach != nil
-	case own != l.own && own != l.asked:
-		panic("another filter for each unit, which no audit can watch")
 	}
+	if own == l.own[i] || own == l.asked[i] || own == l.own[0] || own == l.asked[0] {
+		return
+	}
+	// Of most devices all units have one filter; a process has one of its own.
+	f := plain(own)
+	if l.t.plant != nil {
+		f = l.t.plant(f, l.t.function)
+	}
+	l.own[i], l.asked[i], l.detaches = own, l.watched(f, l.t.function), f.Detach != nil
 }
 
 // changes returns a change of the knote of a unit for each of the flags, in the memory
@@ -153,7 +154,7 @@ func (l *lab) holdsNow(td *machine.Thread, kn *kqueue.Knote) bool {
 	mp := l.m.MPLock()
 	td.Get(mp)
 	defer td.Put(mp)
-	return l.asked.Event(td, kn, 0)
+	return l.asked[0].Event(td, kn, 0)
 }
 
 // closer closes everything.
