@@ -110,7 +110,7 @@ func TestSignalsConserved(t *testing.T) {
 // A knote that tracks, and ends while a fork is on its way, is kept from becoming another
 // until the fork has done with it (bug F6). Here its queue is closed, so that the child
 // cannot be tracked, which is to be told to nobody.
-func TestTrackHeld(t *testing.T) {
+func TestHeldExplored(t *testing.T) {
 	nothing(t, explore(t, 150, drawn, func(g *ground, td *machine.Thread) func() error {
 		var kqs [2]int
 		var err error
