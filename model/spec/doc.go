@@ -36,15 +36,14 @@
 //     unlink too, and to what a rename replaces; and that "the file pointer is not at
 //     the end of file" is told when a seek has moved it. DragonFly's tmpfs tells of
 //     neither. Package device lists the rest: see OpenFile there.
-//
-// In one point the code wins: the page says of EVFILT_WRITE that it "is not supported for
-// vnodes", and it has long been. It is always ready.
-//
 //   - EV_ADD of an AIO request by a user is allowed: the ident is a number that can be
 //     looked up. In DragonFly it is an address, and EPERM unless the kernel itself adds it
 //     when the request is made. Data is what was transferred and fflags the errno, where
 //     DragonFly has the errno in data and nothing of the bytes.
 //   - A kqueue that is watched takes no fflags. DragonFly's code takes any for nothing.
+//
+// In one point the code wins: the page says of EVFILT_WRITE that it "is not supported for
+// vnodes", and it has long been. It is always ready.
 //
 // What is answered to what is wrong with a change is a table, in package catalog.
 //
