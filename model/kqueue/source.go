@@ -22,6 +22,10 @@ type Source struct {
 	notes notes            // guarded by place
 	wait  machine.WaitChan // a busy knote of this source is free, or a gone one done
 	asked int32            // guarded by place: threads on wait
+
+	// Owner is what a filter finds by its knote's source, where that is not of a file. It
+	// is set before the source is known.
+	Owner any
 }
 
 // NewSource makes a source, placed by the strategy.

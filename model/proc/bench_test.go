@@ -83,8 +83,7 @@ func (r *round) take(tb testing.TB, want int) {
 
 // A process costs so many allocations, and no more: itself; its table of descriptors, and
 // each life in that, of which a file of this test tells its sources by one more; what watches
-// it and the function that knows of it, whom to tell of it, and what the filter keeps of a
-// knote.
+// it, whom to tell of it, and what the filter keeps of a knote.
 func TestForkAllocations(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
@@ -95,7 +94,7 @@ func TestForkAllocations(t *testing.T) {
 			files int
 			track bool
 			most  float64
-		}{{"bare", 0, false, 1}, {"files=3", 3, false, 2 + 2*3}, {"tracked", 0, true, 5}} {
+		}{{"bare", 0, false, 1}, {"files=3", 3, false, 2 + 2*3}, {"tracked", 0, true, 4}} {
 			t.Run(s.Name+"/"+c.name, func(t *testing.T) {
 				r := newRound(t, s, c.files, c.track)
 				defer r.td.Detach()

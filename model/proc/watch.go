@@ -57,22 +57,16 @@ type follower struct {
 }
 
 var (
-	watches = machine.NewStock(clearWatch)
+	watches = machine.NewStock[watch](nil)
 	notes   = machine.NewStock[note](nil)
 )
-
-//go:norace
-func clearWatch(w *watch) { *w = watch{filter: w.filter} }
 
 // newWatch makes what knotes will see of a process.
 func newWatch(td *machine.Thread, t *Table) *watch {
 	w := watches.New(td)
 	w.table = t
 	w.src.Init(td, t.k)
-	if w.filter.Attach == nil {
-		w.filter = procFilter
-		w.filter.Attach = w.attach
-	}
+	w.src.Owner = w
 	return w
 }
 
@@ -119,9 +113,12 @@ const (
 //
 // Errors of EV_ADD: ESRCH if there is no such process, or it was waited for; EINVAL for
 // fflags that cannot be asked for; ENOMEM if there are too many knotes, see [Table.SetMax].
-var procFilter = kqueue.Filter{
+var procFilter = &kqueue.Filter{
 	Name:  "proc",
 	Clear: true,
+	Attach: func(td *machine.Thread, kn *kqueue.Knote) error {
+		return kn.Source().Owner.(*watch).attach(td, kn)
+	},
 	Touch: func(td *machine.Thread, kn *kqueue.Knote, kev *event.Kevent) error {
 		if kev.Fflags&^askable != 0 {
 			return syscall.EINVAL
@@ -234,7 +231,7 @@ func (p *Process) follow(td *machine.Thread, w *watch) {
 	p.w = newWatch(td, p.table)
 	for i := range p.followers {
 		f := &p.followers[i]
-		f.err = f.q.RegisterAt(td, &f.kev, &p.w.src, &p.w.filter)
+		f.err = f.q.RegisterAt(td, &f.kev, &p.w.src, procFilter)
 	}
 	failed := false
 	w.src.Enter(td)
@@ -273,7 +270,7 @@ func openProcess(td *machine.Thread, files kqueue.Files, ident uint64) (*kqueue.
 	if w == nil {
 		return nil, nil, syscall.ESRCH
 	}
-	return &w.src, &w.filter, nil
+	return &w.src, procFilter, nil
 }
 
 // signalFilter is EVFILT_SIGNAL: the ident is a signal of the process by which the queue
