@@ -8,6 +8,7 @@ import (
 	"github.com/kqlab/kqlab/linearizability"
 	"github.com/kqlab/kqlab/model/event"
 	"github.com/kqlab/kqlab/model/proc"
+	"github.com/kqlab/kqlab/model/spec"
 )
 
 // The properties of a history that [Check] knows, in the words of findings.
@@ -30,7 +31,8 @@ const (
 //   - at most once: an EV_ONESHOT with a udata of its own comes once, an
 //     EV_DISPATCH once for each time that it is enabled, an EVFILT_USER with
 //     EV_CLEAR once for each trigger, and no event twice in a call;
-//   - conservation: a pipe gives no more bytes than it was given, a signal is not
+//   - conservation: a pipe gives no more bytes than it was given, a device no more than
+//     was brought to it, a signal is not
 //     counted more often than it was sent, and an event has a udata that it was given;
 //   - who waits for as long as it takes with room is answered with something;
 //   - completeness: a call that returns nothing has not missed a queue that it
@@ -323,10 +325,10 @@ func total(events []change) (n int64) {
 	return n
 }
 
-// bytes checks that pipes and pairs of sockets give what they were given. Only numbers
+// bytes checks that pipes, pairs of sockets and devices give what they were given. Only numbers
 // that mean one from the beginning to the end of the history count.
 func (l *ledger) bytes() *Finding {
-	gave, given := map[int]int64{}, map[int]int64{}
+	gave, given, brought := map[int]int64{}, map[int]int64{}, map[int]int64{}
 	var last *linearizability.Record
 	for i := range l.history {
 		r := &l.history[i]
@@ -336,11 +338,16 @@ func (l *ledger) bytes() *Finding {
 			last = r
 		case event.CallWrite, event.CallSend:
 			given[r.Op.FD] += r.Result.N
+		case event.CallInput:
+			brought[r.Op.FD] += r.Result.N
 		}
 	}
 	for i := range l.history {
 		r := &l.history[i]
 		a, b := int(r.Result.N), int(r.Result.N2)
+		if unit := spec.Unit(r.Op.Device); unit != 0 && r.Result.Errno == 0 && !r.Result.Pending && !l.doubts[a] && gave[a] > unit*brought[a] {
+			return found(conservation, last, "device %v %d gave %d bytes, and was brought %d of %d", r.Op.Device, a, gave[a], brought[a], unit)
+		}
 		if r.Op.Call != event.CallPipe && r.Op.Call != event.CallSocketpair || r.Result.Errno != 0 || r.Result.Pending || l.doubts[a] || l.doubts[b] {
 			continue
 		}

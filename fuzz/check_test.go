@@ -143,6 +143,14 @@ func TestCheck(t *testing.T) {
 			1 5 6 read 3 9 => 4
 			2 5 6 read 3 9 => 1`,
 		}, {
+			"more-events", "conservation", `
+			0 1 2 device mouse => 3
+			1 3 4 input 3 2 => 2
+			2 5 6 read 3 99 => 24`, `
+			0 1 2 device mouse => 3
+			1 3 4 input 3 2 => 2
+			2 5 6 read 3 99 => 16`,
+		}, {
 			"nothing-for-ever", "an answer to every wait", `
 			1 1 2 kevent 0 room=1 wait=forever => ok`, `
 			1 1 2 kevent 0 room=1 wait=finite => ok`,
