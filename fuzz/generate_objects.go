@@ -36,6 +36,10 @@ const (
 	regular // an open file
 	directory
 
+	sniffer // a listener of packets
+	serial
+	pseudo // a device without hardware
+
 	allClasses
 )
 
@@ -64,6 +68,10 @@ var watchedBy = [allClasses][]event.Filter{
 
 	regular:   {event.Vnode, event.Read, event.Write},
 	directory: {event.Vnode},
+
+	sniffer: {event.Read, event.Except},
+	serial:  {event.Read, event.Write, event.Except},
+	pseudo:  {event.Read, event.Write},
 }
 
 // An object is something that scripts have, and what is done with it. What threads
@@ -102,6 +110,8 @@ var objects = []*object{
 	buffered,
 
 	tree,
+
+	captures, lines, pseudoDevices,
 }
 
 var queues = &object{

@@ -42,7 +42,7 @@ func TestDrawnScriptsCover(t *testing.T) {
 	manners := map[event.Manner]int{}
 	periodic, absolute := 0, 0
 	nested := 0
-	for seed := range 600 {
+	for seed := range 800 {
 		s := fuzz.Concurrent().Example(seed)
 		for _, th := range append(s.Setup, s.Threads...) {
 			for _, op := range th.Ops {
