@@ -269,6 +269,9 @@ func (v *view) allows(s state, p *part) string {
 		if ready != "" {
 			return strings.Replace(verb, "answers", "returns", 1) + ready + ", which is ready"
 		}
+		if p.does == asleep && s.Overdue(c.queue) {
+			return "that it wakes and returns what is in the store: nothing moves any more, so the read timeout is over"
+		}
 	case leave:
 		if result.Errno != 0 && len(op.Changes) == 0 {
 			return "what is ready, or nothing: no errno, for there is nothing wrong with what is asked"

@@ -296,6 +296,13 @@ func (s *State) typed(m int32, w *Work, op *event.Op) {
 func (s *State) types(m int32, op *event.Op) int64 {
 	f := &s.files[m]
 	room, whole, level, n := f.room(), f.whole, f.level, int64(0)
+	if f.modes&event.Canonical == 0 { // the same as below, but for the time that it takes
+		n = max(min(op.N-1, room), 0)
+		f.text += strings.Repeat("\x00", int(n))
+		if f.modes&event.Echo != 0 {
+			f.level = max(f.level, min(f.level+n, ttyEcho))
+		}
+	}
 	for n < op.N && f.room() > 0 {
 		n++
 		c := byte(0)
