@@ -10,8 +10,8 @@ import (
 )
 
 // Concurrent draws scripts of two to six threads over everything that a script
-// can say: queues, nested and not, pipes, fifos, terminals, probes, user events and
-// timers; the whole space of change flags; room from none to plenty; waits of no time,
+// can say: queues, nested and not, pipes, fifos, terminals, devices, probes, user events
+// and timers; the whole space of change flags; room from none to plenty; waits of no time,
 // some and for ever; close, dup and dup2 of all of them, and the making of more.
 func Concurrent() *rapid.Generator[*script.Script] {
 	return rapid.Custom(func(t *rapid.T) *script.Script {
