@@ -18,6 +18,7 @@ func TestExploreAllocatesNothing(t *testing.T) {
 		for _, what := range []struct{ scenario, scheduler string }{
 			{"standard", "random"}, {"standard", "pct:3"}, {"dup2-against-poll", "random"}, {"epoll-del-against-wait", "random"},
 			{"backlog-is-full", "random"}, {"urgent-byte", "random"}, {"datagrams-come-whole", "random"}, {"nobody-at-the-port", "random"},
+			{"rename-to-each-other", "random"}, {"mounts-for-two", "random"}, {"revoke-against-all", "random"},
 		} {
 			t.Run(e.Name+"/"+what.scenario+"/"+what.scheduler, func(t *testing.T) {
 				allocations := func(n int) float64 {
