@@ -52,7 +52,8 @@
 // Time: a timer may expire whenever it likes, except one that has expired when
 // it is added, so it is never late and its ticks are not compared with the
 // clock. The devices are pipes, fifos, sockets, pseudo-terminals, files, probes, those
-// that are made by their names, user events, timers and kqueues. Of a buffer that an
+// that are made by their names, user events, timers and kqueues. The read timeout of packet
+// capture is as a timer is, but that it is over when nothing moves any more. Of a buffer that an
 // interrupt fills or empties there is how much is in it, and not what. Of what sockets
 // carry there are the counts alone, and they have no options: buffers and marks are those
 // of one that has set none. Of a terminal there are no flow control, no packet mode, no
