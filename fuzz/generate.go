@@ -52,6 +52,8 @@ type drawing struct {
 	fds     [allClasses][]int // of those, those of each class
 
 	asked [][]event.PollFD // of polls so far
+
+	family bool // there are children
 }
 
 // setup draws what there is before the threads begin: on each CPU in turn some
@@ -137,6 +139,9 @@ func (g *drawing) change() event.Kevent {
 	if len(g.fds[regular]) > 0 && rapid.IntRange(0, 2).Draw(g.t, "of files") == 2 {
 		kev.Filter = rapid.SampledFrom([]event.Filter{event.Vnode, event.Vnode, event.Vnode, event.FS}).Draw(g.t, "filter of files")
 	}
+	if g.family && rapid.IntRange(0, 1).Draw(g.t, "of the family") == 1 {
+		kev.Filter = rapid.SampledFrom([]event.Filter{event.Proc, event.Proc, event.Signal}).Draw(g.t, "filter of the family")
+	}
 	if kev.Filter == event.Timer && !g.timers {
 		kev.Filter = event.User
 	}
@@ -154,6 +159,8 @@ func (g *drawing) change() event.Kevent {
 		kev.Data = rapid.Int64Range(0, 2).Draw(g.t, "data")
 	case event.Timer:
 		g.timer(&kev)
+	case event.Proc, event.Signal:
+		drawOfFamily(g, &kev)
 	case event.FS:
 		kev.Ident = rapid.Uint64Range(0, 1).Draw(g.t, "ident")
 	case event.Vnode:

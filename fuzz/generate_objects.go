@@ -112,6 +112,8 @@ var objects = []*object{
 	tree,
 
 	captures, lines, pseudoDevices,
+
+	families,
 }
 
 var queues = &object{

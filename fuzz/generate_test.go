@@ -42,7 +42,7 @@ func TestDrawnScriptsCover(t *testing.T) {
 	manners := map[event.Manner]int{}
 	periodic, absolute := 0, 0
 	nested := 0
-	for seed := range 800 {
+	for seed := range 900 {
 		s := fuzz.Concurrent().Example(seed)
 		for _, th := range append(s.Setup, s.Threads...) {
 			for _, op := range th.Ops {
@@ -80,7 +80,7 @@ func TestDrawnScriptsCover(t *testing.T) {
 			t.Errorf("wait=%v was drawn %d times", w, waits[w])
 		}
 	}
-	for _, f := range []event.Filter{event.Read, event.Write, event.User, event.Timer, event.Except, event.Vnode} {
+	for _, f := range []event.Filter{event.Read, event.Write, event.User, event.Timer, event.Except, event.Vnode, event.Proc, event.Signal} {
 		if filters[f] < 5 {
 			t.Errorf("filter %v was drawn %d times", f, filters[f])
 		}

@@ -68,8 +68,8 @@ func (h History) mask(rec *Record) (mask event.Sigset) {
 // setup is the thread whose calls are all made before the others begin.
 const setup = 0
 
-// interrupted reports whether a call says that a signal has ended its wait. One that does
-// not wait cannot be; whether there was a signal is looked at by signals.
+// interrupted reports whether a call says, and may say, that a signal has ended its wait;
+// whether there was one is looked at by signals.
 func interrupted(rec *Record) bool {
-	return rec.Op.Wait != event.NoWait && rec.Result.Equal(event.Result{Errno: syscall.EINTR})
+	return spec.Interruptible(rec.Op) && rec.Result.Equal(event.Result{Errno: syscall.EINTR})
 }

@@ -303,7 +303,7 @@ func (s *State) MayExpire(l Life) bool {
 // long as it is one that does not block it: "the signal shall be delivered to exactly one of
 // those threads within the process", and if all block it, it stays pending "until a thread
 // ... unblocks delivery of the signal".
-func MayTake(sig int, blocks event.Sigset) bool { return !blocks.Has(sig) }
+func MayTake(sig int, blocks event.Sigset) bool { return !(blocks &^ unblockable).Has(sig) }
 
 // Expired is what op says of entry p when a timer there has expired.
 func Expired(op event.Op, p event.PollFD) event.PollEvents {

@@ -118,7 +118,14 @@ func NewMask(old event.Sigset, op event.Op) event.Sigset {
 // is interrupted: a signal that is pending is not blocked by that, and is not ignored.
 // What was sent before the call began counts: that is what the mask is for.
 func (s *State) interrupts(op event.Op) bool {
-	return op.Masked && op.Wait != event.NoWait && s.pending&^op.Sigs&^s.has.drops() != 0
+	return op.Masked && Interruptible(op) && s.pending&^op.Sigs&^s.has.drops() != 0
+}
+
+// Interruptible reports whether a call may be ended by a signal. A poll(2) or select(2) that
+// is not to wait may, too: of nothing that is ready and a signal the latter is told, as
+// Linux does.
+func Interruptible(op event.Op) bool {
+	return op.Wait != event.NoWait || op.Call == event.CallPoll || op.Call == event.CallSelect
 }
 
 // interrupted has the thread take the signals that its wait has let through.
