@@ -49,6 +49,12 @@
 // If more was left to the scheduler than who goes on, the first line says so:
 // placement=drawn, and spurious=2 for two wakeups; see [Choices].
 //
+// The threads are those of process 1. Its children, which fork makes, do nothing by
+// themselves: threads act for them. In a script that speaks of signals, by kill, sigaction,
+// sigmask or a mask, all threads join the process before the first begins, so that signals
+// come to them; they begin with the mask that setup leaves. A handler does nothing, and is
+// seen by the waits that it interrupts.
+//
 // How long a finite wait is, and whatever else an operation leaves open, is
 // drawn from the seed.
 package script

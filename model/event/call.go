@@ -45,7 +45,7 @@ const (
 	CallFork      // process Pid forks: the child's number
 	CallExec      // process Pid executes another program
 	CallExit      // process Pid ends with status N
-	CallWait      // the parent of process Pid waits for it, without blocking: its status, as of wait(2)
+	CallWait      // wait for child Pid, or for any if it is -1, without blocking: its number, and its status as of wait(2)
 	CallKill      // send Sig to process Pid
 	CallSigaction // make Action what becomes of Sig
 	CallSigmask   // change what signals the calling thread blocks, by Sigs as How says

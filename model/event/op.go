@@ -52,8 +52,8 @@ func (op Op) Equal(o Op) bool {
 type Result struct {
 	Pending bool          // it has not returned, as far as is known
 	Errno   syscall.Errno // 0 if it went well
-	N       int64         // the descriptor made, the first of two; or bytes; CallSockErr: the error that was pending; CallFork: the child; CallWait: a status
-	N2      int64         // the second descriptor of two
+	N       int64         // the descriptor made, the first of two; or bytes; CallSockErr: the error that was pending; CallFork, CallWait: a process
+	N2      int64         // the second descriptor of two; CallWait: a status
 	Events  []Kevent      // CallKevent: what was returned, records with Error among it
 	Polled  []Polled      // CallPoll, CallSelect, CallEpollWait: what is ready
 }
