@@ -19,8 +19,7 @@ type EpollEvent struct {
 }
 
 const (
-	// EpollCloexec is the one flag of EpollCreate1. There is no exec that it could
-	// matter to.
+	// EpollCloexec is the one flag of EpollCreate1: exec closes the descriptor.
 	EpollCloexec = 0x80000
 
 	// epollDepth is how many epolls and kqueues may watch one another in a chain.
@@ -92,7 +91,11 @@ func EpollCreate1(td *machine.Thread, p *proc.Process, flags int) (int, error) {
 	}
 	ep.mu.Name = "epoll"
 	ep.q = p.Kernel().NewItems(td, ep, epollDepth)
-	fd, err := p.Open(td, ep)
+	open := p.Open
+	if flags&EpollCloexec != 0 {
+		open = p.OpenCloseOnExec
+	}
+	fd, err := open(td, ep)
 	if err != nil {
 		ep.q.Close(td)
 	}

@@ -29,6 +29,11 @@ func TestEpollForked(t *testing.T) {
 			t.Errorf("the child's EpollWait: %v, %v", got[:n], err)
 		}
 		l.must(l.p.Audit(l.td))
+		l.must(c.Exec(l.td))
+		if _, err := poll.EpollWait(l.td, c, ep, got, 0); err != syscall.EBADF { // it was made with EpollCloexec
+			t.Errorf("the child's EpollWait after exec: %v, want EBADF", err)
+		}
+		l.waits(ep, 4, poll.EpollEvent{epin, 7})
 		l.must(c.Exit(l.td, proc.Exited(0)))
 		l.waits(ep, 4)
 		l.must(l.p.Audit(l.td))

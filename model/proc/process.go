@@ -102,6 +102,17 @@ func (p *Process) Limit() int { return p.limit }
 // Errors: EINVAL if f is nil; EMFILE if the table is full; ESRCH if the process has
 // ended, or is about to. Then f is still the caller's.
 func (p *Process) Open(td *machine.Thread, f kqueue.File) (fd int, err error) {
+	return p.open(td, f, false)
+}
+
+// OpenCloseOnExec is Open of a descriptor that exec closes, in one step: between Open and
+// SetCloseOnExec another thread could fork, and the child have it after its exec.
+// (O_CLOEXEC)
+func (p *Process) OpenCloseOnExec(td *machine.Thread, f kqueue.File) (fd int, err error) {
+	return p.open(td, f, true)
+}
+
+func (p *Process) open(td *machine.Thread, f kqueue.File, cloexec bool) (fd int, err error) {
 	if f == nil {
 		return -1, syscall.EINVAL
 	}
@@ -112,6 +123,7 @@ func (p *Process) Open(td *machine.Thread, f kqueue.File) (fd int, err error) {
 		o.File = f
 		o.p, o.idle.Name = p, "a call that works with a file"
 		p.slots[fd] = slot{file: o}.again(td)
+		p.slots[fd].cloexec = cloexec
 		p.age.Made++
 		td.Commit(event.Made)
 	}

@@ -30,12 +30,11 @@ func of(files kqueue.Files) (*Process, error) {
 // A watch is what knotes see of a process. It outlives the process, if they do.
 type watch struct {
 	src    kqueue.Source
-	table  *Table        // immutable
-	born   bool          // guarded by src: tracking has made its knotes, and others may
-	ended  bool          // guarded by src
-	status Status        // guarded by src: once it has ended
-	forked *Process      // guarded by src: during hintFork, the child
-	filter kqueue.Filter // procFilter, of this process
+	table  *Table   // immutable
+	born   bool     // guarded by src: tracking has made its knotes, and others may
+	ended  bool     // guarded by src
+	status Status   // guarded by src: once it has ended
+	forked *Process // guarded by src: during hintFork, the child
 }
 
 // A note is what the filter keeps of a knote besides what it reports. All is guarded by
