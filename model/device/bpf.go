@@ -220,7 +220,14 @@ func (d *Bpf) Tap(td *machine.Thread, packet []byte) (n int, err error) {
 }
 
 // Input is Tap of a packet of n zeros.
-func (d *Bpf) Input(td *machine.Thread, n int) (int, error) { return d.Tap(td, blank(n)) }
+//
+// Errors: EINVAL if n is negative; those of Tap.
+func (d *Bpf) Input(td *machine.Thread, n int) (int, error) {
+	if n < 0 {
+		return 0, syscall.EINVAL
+	}
+	return d.Tap(td, blank(n))
+}
 
 // blank returns n zeros, which nobody writes to.
 func blank(n int) []byte {

@@ -1,7 +1,7 @@
-// Package device holds what can be watched: pipes, fifos, pseudo-terminals, sockets,
-// files, timers, user events, packet capture, serial lines, devices that are a buffer
-// between a program and an interrupt or that have no hardware, requests in flight, and a
-// test device.
+// Package device holds what can be watched: pipes, fifos, pseudo-terminals, serial lines,
+// sockets, files and mounts, disks with their requests, packet capture, request devices,
+// devices that are a buffer between a program and an interrupt, those without hardware,
+// timers, user events, and a test device. Package catalog has a table of them.
 //
 // A device is some state, the [kqueue.Source] that guards it, and the filters
 // that look at it. Whoever changes the state does so in the source's domain and

@@ -132,10 +132,13 @@ func (m *Mem) Write(td *machine.Thread, b []byte) (n int, err error) {
 // Input is interrupts that bring n bytes of entropy, and returns how many of those the
 // pool had room for. (add_interrupt_randomness)
 //
-// Error: ENODEV unless the device is random.
+// Errors: ENODEV unless the device is random; EINVAL if n is negative.
 func (m *Mem) Input(td *machine.Thread, n int) (int, error) {
-	if !m.harvest {
+	switch {
+	case !m.harvest:
 		return 0, syscall.ENODEV
+	case n < 0:
+		return 0, syscall.EINVAL
 	}
 	m.readers.Enter(td)
 	n = int(min(int64(n), RandomPool-m.pool))

@@ -97,7 +97,14 @@ func (s *Serial) Receive(td *machine.Thread, b []byte) (n int, err error) {
 }
 
 // Input is Receive of n zeros, which mean nothing to a terminal.
-func (s *Serial) Input(td *machine.Thread, n int) (int, error) { return s.Receive(td, blank(n)) }
+//
+// Errors: EINVAL if n is negative; those of Receive.
+func (s *Serial) Input(td *machine.Thread, n int) (int, error) {
+	if n < 0 {
+		return 0, syscall.EINVAL
+	}
+	return s.Receive(td, blank(n))
+}
 
 // Transmit is an interrupt at which the wire is ready for so many bytes as b has room for,
 // and returns how many have gone out: none while output is stopped. (siostart)
@@ -108,7 +115,12 @@ func (s *Serial) Transmit(td *machine.Thread, b []byte) (n int, err error) {
 }
 
 // Output is Transmit of n bytes that nobody looks at.
+//
+// Errors: EINVAL if n is negative; those of Receive.
 func (s *Serial) Output(td *machine.Thread, n int) (int, error) {
+	if n < 0 {
+		return 0, syscall.EINVAL
+	}
 	return s.transmit(td, func(t *terminal) int {
 		n := min(n, t.out.n)
 		t.out.drop(n)

@@ -57,7 +57,7 @@
 // interrupt fills or empties there is how much is in it, and not what. Of what sockets
 // carry there are the counts alone, and they have no options: buffers and marks are those
 // of one that has set none. Of a terminal there are no flow control, no packet mode, no
-// VMIN and no flushing. Of processes there is what others can see: children do nothing by
+// VMIN, and no flushing but that of a serial line. Of processes there is what others can see: children do nothing by
 // themselves, no descriptor is closed by exec, and of several threads it is not said which
 // takes a signal.
 package spec

@@ -7,11 +7,11 @@ import (
 )
 
 // serials are opens of a serial line, which is a terminal without a master. Peer is the
-// first open of the same line, which has all of the terminal: over says that it has hung
+// first open of the same line, which has all of the terminal: hung says that it has hung
 // up, and absent that the device has been unplugged.
 type serials struct{ slaves }
 
-// hangs up a line: what was in it is gone.
+// hangs hangs up a line: what was in it is gone.
 func (s *State) hangs(l int32) {
 	f := &s.files[l]
 	if f.hung {
