@@ -291,10 +291,7 @@ var aioFilter = &kqueue.Filter{
 //	Q2  as many are listed as are counted, AIOMost at most
 //	Q3  the disk is not released
 func (d *Disk) Audit(td *machine.Thread) error {
-	if td != nil && !td.Virtual() {
-		d.src.Enter(td)
-		d.src.Exit(td)
-	}
+	visit(td, &d.src)
 	return d.audit()
 }
 

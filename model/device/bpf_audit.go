@@ -12,10 +12,7 @@ import (
 //	C2  there is not more in a buffer than fits
 //	C3  the timeout runs or is over only if there is one, and an interface
 func (d *Bpf) Audit(td *machine.Thread) error {
-	if td != nil && !td.Virtual() {
-		d.enter(td)
-		d.exit(td)
-	}
+	visit(td, &d.w.src)
 	return d.audit()
 }
 

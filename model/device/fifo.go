@@ -263,42 +263,20 @@ func (e *Fifo) hungUp(kn *kqueue.Knote, to Access) bool {
 }
 
 // fifoBytes is Read.
-var fifoBytes = &kqueue.Filter{
-	Name: "fifo read",
-	Attach: func(td *machine.Thread, kn *kqueue.Knote) error {
-		kn.Hook = kn.File()
-		return lowat(kn, kn.Want, kn.WantData, 1, PipeSize)
-	},
-	Touch: func(td *machine.Thread, kn *kqueue.Knote, kev *event.Kevent) error {
-		return lowat(kn, kev.Fflags, kev.Data, 1, PipeSize)
-	},
-	Event: func(td *machine.Thread, kn *kqueue.Knote, hint int64) bool {
-		e := kn.Hook.(*Fifo)
-		kn.Data = int64(e.f.bytes.n)
-		return e.hungUp(kn, ToRead) || kn.Data >= kn.WantData
-	},
-}
+var fifoBytes = marked("fifo read", 1, PipeSize, fileOf[*Fifo], func(e *Fifo, kn *kqueue.Knote, hint int64) bool {
+	kn.Data = int64(e.f.bytes.n)
+	return e.hungUp(kn, ToRead) || kn.Data >= kn.WantData
+})
 
 // fifoRoom is Write. For the hint see roomFilter.
-var fifoRoom = &kqueue.Filter{
-	Name: "fifo write",
-	Attach: func(td *machine.Thread, kn *kqueue.Knote) error {
-		kn.Hook = kn.File()
-		return lowat(kn, kn.Want, kn.WantData, PipeBuf, PipeSize)
-	},
-	Touch: func(td *machine.Thread, kn *kqueue.Knote, kev *event.Kevent) error {
-		return lowat(kn, kev.Fflags, kev.Data, PipeBuf, PipeSize)
-	},
-	Event: func(td *machine.Thread, kn *kqueue.Knote, hint int64) bool {
-		e := kn.Hook.(*Fifo)
-		if e.hungUp(kn, ToWrite) {
-			kn.Data = 0
-			return true
-		}
-		kn.Data = int64(PipeSize - e.f.bytes.n)
-		return kn.Data >= kn.WantData && hint <= kn.WantData
-	},
-}
+var fifoRoom = marked("fifo write", PipeBuf, PipeSize, fileOf[*Fifo], func(e *Fifo, kn *kqueue.Knote, hint int64) bool {
+	if e.hungUp(kn, ToWrite) {
+		kn.Data = 0
+		return true
+	}
+	kn.Data = int64(PipeSize - e.f.bytes.n)
+	return kn.Data >= kn.WantData && hint <= kn.WantData
+})
 
 // fifoHungUp is Except. An open that reads and writes is never hung up.
 var fifoHungUp = exceptional("fifo except", func(e *Fifo, kn *kqueue.Knote) bool {

@@ -292,41 +292,19 @@ func (p *Pass) over(kn *kqueue.Knote, empty bool) bool {
 	return ended(kn, true, empty)
 }
 
-var passReplies = &kqueue.Filter{
-	Name: "pass read",
-	Attach: func(td *machine.Thread, kn *kqueue.Knote) error {
-		kn.Hook = kn.File()
-		return lowat(kn, kn.Want, kn.WantData, 1, PassTags*PassCommand)
-	},
-	Touch: func(td *machine.Thread, kn *kqueue.Knote, kev *event.Kevent) error {
-		return lowat(kn, kev.Fflags, kev.Data, 1, PassTags*PassCommand)
-	},
-	Event: func(td *machine.Thread, kn *kqueue.Knote, hint int64) bool {
-		p := kn.Hook.(*Pass)
-		kn.Data = int64(p.done.n * PassCommand)
-		return p.over(kn, p.done.n == 0) || kn.Data >= kn.WantData
-	},
-}
+var passReplies = marked("pass read", 1, PassTags*PassCommand, fileOf[*Pass], func(p *Pass, kn *kqueue.Knote, hint int64) bool {
+	kn.Data = int64(p.done.n * PassCommand)
+	return p.over(kn, p.done.n == 0) || kn.Data >= kn.WantData
+})
 
-var passRoom = &kqueue.Filter{
-	Name: "pass write",
-	Attach: func(td *machine.Thread, kn *kqueue.Knote) error {
-		kn.Hook = kn.File()
-		return lowat(kn, kn.Want, kn.WantData, PassCommand, PassTags*PassCommand)
-	},
-	Touch: func(td *machine.Thread, kn *kqueue.Knote, kev *event.Kevent) error {
-		return lowat(kn, kev.Fflags, kev.Data, PassCommand, PassTags*PassCommand)
-	},
-	Event: func(td *machine.Thread, kn *kqueue.Knote, hint int64) bool {
-		p := kn.Hook.(*Pass)
-		kn.Data = 0
-		if p.over(kn, true) {
-			return true
-		}
-		kn.Data = int64(p.room() * PassCommand)
-		return kn.Data >= kn.WantData
-	},
-}
+var passRoom = marked("pass write", PassCommand, PassTags*PassCommand, fileOf[*Pass], func(p *Pass, kn *kqueue.Knote, hint int64) bool {
+	kn.Data = 0
+	if p.over(kn, true) {
+		return true
+	}
+	kn.Data = int64(p.room() * PassCommand)
+	return kn.Data >= kn.WantData
+})
 
 var passGone = exceptional("pass except", func(p *Pass, kn *kqueue.Knote) bool {
 	if !p.absent {
@@ -339,34 +317,31 @@ var passGone = exceptional("pass except", func(p *Pass, kn *kqueue.Knote) bool {
 // Audit looks at the device's commands and says what does not hold; nil if all does. It
 // is called as [Disk.Audit] is.
 //
-//	C1  no tag is in flight or completed twice, and none is out of range
-//	C2  there are not more commands than tags; of a device that is gone none is in flight
-//	C3  the device is not released
+//	P1  no tag is in flight or completed twice, and none is out of range
+//	P2  there are not more commands than tags; of a device that is gone none is in flight
+//	P3  the device is not released
 func (p *Pass) Audit(td *machine.Thread) error {
-	if td != nil && !td.Virtual() {
-		p.readers.Enter(td)
-		p.readers.Exit(td)
-	}
+	visit(td, &p.readers)
 	return p.audit()
 }
 
 //go:norace
 func (p *Pass) audit() error {
 	if p.flight.n < 0 || p.done.n < 0 || p.room() < 0 || p.absent && p.flight.n > 0 {
-		return fmt.Errorf("C2: a pass has %d commands in flight and %d completed, and %d tags; unplugged: %v", p.flight.n, p.done.n, PassTags, p.absent)
+		return fmt.Errorf("P2: a pass has %d commands in flight and %d completed, and %d tags; unplugged: %v", p.flight.n, p.done.n, PassTags, p.absent)
 	}
 	var seen [PassTags]bool
 	for _, t := range [...]*tags{&p.flight, &p.done} {
 		for i := range t.n {
 			tag := t.at[i]
 			if tag >= PassTags || seen[tag] {
-				return fmt.Errorf("C1: tag %d of a pass is there twice, or is none", tag)
+				return fmt.Errorf("P1: tag %d of a pass is there twice, or is none", tag)
 			}
 			seen[tag] = true
 		}
 	}
 	if p.released {
-		return fmt.Errorf("C3: a pass is released, and is open")
+		return fmt.Errorf("P3: a pass is released, and is open")
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package device
 import (
 	"github.com/kqlab/kqlab/model/event"
 	"github.com/kqlab/kqlab/model/kqueue"
-	"github.com/kqlab/kqlab/model/machine"
 )
 
 // terminalOf finds what the file of a knote is a side of.
@@ -19,28 +18,10 @@ func terminalOf(kn *kqueue.Knote) *terminal {
 	panic("device: a knote of a terminal whose file is none")
 }
 
-// marked is a filter of a terminal with a low-water mark.
-func marked(name string, normal, most int64, condition func(t *terminal, kn *kqueue.Knote) bool) *kqueue.Filter {
-	return &kqueue.Filter{
-		Name: name,
-		Attach: func(td *machine.Thread, kn *kqueue.Knote) error {
-			kn.Hook = terminalOf(kn)
-			return lowat(kn, kn.Want, kn.WantData, normal, most)
-		},
-		Touch: func(td *machine.Thread, kn *kqueue.Knote, kev *event.Kevent) error {
-			return lowat(kn, kev.Fflags, kev.Data, normal, most)
-		},
-		Event: func(td *machine.Thread, kn *kqueue.Knote, hint int64) bool {
-			kn.Cond = 0
-			return condition(kn.Hook.(*terminal), kn)
-		},
-	}
-}
-
 // The filters Read and Write of the two sides.
 var (
-	ptyRead = marked("pty read", 1, ttyEcho, func(t *terminal, kn *kqueue.Knote) bool {
-		kn.Data = 0
+	ptyRead = marked("pty read", 1, ttyEcho, terminalOf, func(t *terminal, kn *kqueue.Knote, _ int64) bool {
+		kn.Cond, kn.Data = 0, 0
 		if !t.stopped {
 			kn.Data = int64(t.out.n)
 		}
@@ -53,22 +34,22 @@ var (
 		}
 		return kn.Data >= kn.WantData
 	})
-	ptyWrite = marked("pty write", 1, TtyInput, func(t *terminal, kn *kqueue.Knote) bool {
-		kn.Data = 0
+	ptyWrite = marked("pty write", 1, TtyInput, terminalOf, func(t *terminal, kn *kqueue.Knote, _ int64) bool {
+		kn.Cond, kn.Data = 0, 0
 		if t.slaves == 0 {
 			return ended(kn, true, true)
 		}
 		kn.Data = int64(t.room())
 		return kn.Data >= kn.WantData
 	})
-	ttyRead = marked("tty read", 1, TtyInput, func(t *terminal, kn *kqueue.Knote) bool {
+	ttyRead = marked("tty read", 1, TtyInput, terminalOf, func(t *terminal, kn *kqueue.Knote, _ int64) bool {
 		kn.Data = int64(t.readable())
 		if t.over {
 			return ended(kn, true, true)
 		}
 		return kn.Data >= kn.WantData
 	})
-	ttyWrite = marked("tty write", TtyLowat, TtyOutput, func(t *terminal, kn *kqueue.Knote) bool {
+	ttyWrite = marked("tty write", TtyLowat, TtyOutput, terminalOf, func(t *terminal, kn *kqueue.Knote, _ int64) bool {
 		kn.Data = 0
 		if t.over {
 			return ended(kn, true, true)

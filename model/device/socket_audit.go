@@ -31,10 +31,7 @@ func (n *Network) Audit(td *machine.Thread) error {
 		if at.port > lowest {
 			continue
 		}
-		if td != nil && !td.Virtual() {
-			s.enter(td)
-			s.exit(td)
-		}
+		visit(td, &s.readers)
 		if err := s.audit(at, td); err != nil {
 			wrong, lowest = err, at.port
 		}
@@ -65,10 +62,7 @@ func (s *Socket) audit(at address, td *machine.Thread) error {
 		n, last := 0, (*Socket)(nil)
 		for p := l.first; p != nil; p = p.next {
 			c := p.peer
-			if td != nil && !td.Virtual() {
-				p.enter(td)
-				p.exit(td)
-			}
+			visit(td, &p.readers)
 			switch {
 			case p.gone || p.listener != s || c == nil || c.peer != p && !c.gone:
 				return fmt.Errorf("N2: who waits for port %d as number %d does not know it, or has no other end", at.port, n)

@@ -3,6 +3,7 @@ package device
 import (
 	"fmt"
 
+	"github.com/kqlab/kqlab/model/kqueue"
 	"github.com/kqlab/kqlab/model/machine"
 )
 
@@ -16,10 +17,7 @@ import (
 //	F3  there are not more bytes than fit, and they lie in the buffer
 func (e *Fifo) Audit(td *machine.Thread) error {
 	f := e.f
-	if td != nil && !td.Virtual() {
-		f.readers.Enter(td)
-		f.readers.Exit(td)
-	}
+	visit(td, &f.readers)
 	return e.audit()
 }
 
@@ -37,6 +35,15 @@ func (e *Fifo) audit() error {
 	return nil
 }
 
+// visit has td be in a domain once, on a native machine, so that an audit sees what others
+// have left there.
+func visit(td *machine.Thread, src *kqueue.Source) {
+	if td != nil && !td.Virtual() {
+		src.Enter(td)
+		src.Exit(td)
+	}
+}
+
 // Audit is [Fifo.Audit] of a terminal, from the side of its master.
 //
 //	T1  the master is released, and a side that has a descriptor is counted
@@ -46,21 +53,14 @@ func (e *Fifo) audit() error {
 //	    there are none
 //	T4  what has gone out is not more than echoes may fill; nothing is half typed
 func (m *Pty) Audit(td *machine.Thread) error {
-	m.t.visit(td)
+	visit(td, &m.t.slaveReaders)
 	return m.t.audit(&m.t.over)
 }
 
 // Audit is that of the master.
 func (s *Tty) Audit(td *machine.Thread) error {
-	s.t.visit(td)
+	visit(td, &s.t.slaveReaders)
 	return s.t.audit(&s.gone)
-}
-
-func (t *terminal) visit(td *machine.Thread) {
-	if td != nil && !td.Virtual() {
-		t.enter(td)
-		t.exit(td)
-	}
 }
 
 //go:norace

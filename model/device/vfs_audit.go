@@ -30,10 +30,7 @@ func (n *vnode) audit(td *machine.Thread, root *vnode) error {
 	below := 0
 	for i, e := range n.entries {
 		c := e.n
-		if td != nil && !td.Virtual() {
-			c.src.Enter(td)
-			c.src.Exit(td)
-		}
+		visit(td, &c.src)
 		switch {
 		case c.gone:
 			return fmt.Errorf("V1: the name %q leads to what is gone", e.name)

@@ -358,44 +358,22 @@ func subscribe(kn *kqueue.Knote, notes event.Fflags) error {
 }
 
 // offsetFilter is Read. (filt_tmpfsread)
-var offsetFilter = &kqueue.Filter{
-	Name: "file read",
-	Attach: func(td *machine.Thread, kn *kqueue.Knote) error {
-		kn.Hook = kn.File()
-		return lowat(kn, kn.Want, kn.WantData, 1, math.MaxInt64)
-	},
-	Touch: func(td *machine.Thread, kn *kqueue.Knote, kev *event.Kevent) error {
-		return lowat(kn, kev.Fflags, kev.Data, 1, math.MaxInt64)
-	},
-	Event: func(td *machine.Thread, kn *kqueue.Knote, hint int64) bool {
-		f := kn.Hook.(*OpenFile)
-		if f.revoked() {
-			kn.Data = 0
-			return f.over(kn, hint)
-		}
-		if hint != 0 && hint&int64(event.NoteWrite) == 0 && hint != f.id<<seekShift {
-			return false
-		}
-		kn.Data = int64(len(f.n.data)) - f.offset
-		return kn.Data < 0 || kn.Data >= kn.WantData
-	},
-}
+var offsetFilter = marked("file read", 1, math.MaxInt64, fileOf[*OpenFile], func(f *OpenFile, kn *kqueue.Knote, hint int64) bool {
+	if f.revoked() {
+		kn.Data = 0
+		return f.over(kn, hint)
+	}
+	if hint != 0 && hint&int64(event.NoteWrite) == 0 && hint != f.id<<seekShift {
+		return false
+	}
+	kn.Data = int64(len(f.n.data)) - f.offset
+	return kn.Data < 0 || kn.Data >= kn.WantData
+})
 
 // steadyFilter is Write. (filt_tmpfswrite)
-var steadyFilter = &kqueue.Filter{
-	Name: "file write",
-	Attach: func(td *machine.Thread, kn *kqueue.Knote) error {
-		kn.Hook = kn.File()
-		return lowat(kn, kn.Want, kn.WantData, 1, math.MaxInt64)
-	},
-	Touch: func(td *machine.Thread, kn *kqueue.Knote, kev *event.Kevent) error {
-		return lowat(kn, kev.Fflags, kev.Data, 1, math.MaxInt64)
-	},
-	Event: func(td *machine.Thread, kn *kqueue.Knote, hint int64) bool {
-		f := kn.Hook.(*OpenFile)
-		if f.revoked() {
-			return f.over(kn, hint)
-		}
-		return hint == 0
-	},
-}
+var steadyFilter = marked("file write", 1, math.MaxInt64, fileOf[*OpenFile], func(f *OpenFile, kn *kqueue.Knote, hint int64) bool {
+	if f.revoked() {
+		return f.over(kn, hint)
+	}
+	return hint == 0
+})
