@@ -14,16 +14,26 @@ import (
 )
 
 // Each device that scripts have a name for can be made, is specified, is in the table of
-// what can be watched, and has a scenario. It knows the filters that the specification
-// says, and those that the table says.
+// what can be watched, and has a scenario, as each filter has. It knows the filters that the
+// specification says, and those that the table says.
 func TestEveryDevice(t *testing.T) {
-	explored := map[event.Device]bool{}
+	explored, asked := map[event.Device]bool{}, map[event.Filter]bool{}
 	for _, name := range fuzz.Scenarios() {
 		s := kept(t, name)
 		for _, th := range append(s.Setup, s.Threads...) {
 			for _, op := range th.Ops {
-				explored[op.Device] = true
+				if op.Call == event.CallDevice {
+					explored[op.Device] = true
+				}
+				for _, kev := range op.Changes {
+					asked[kev.Filter] = true
+				}
 			}
+		}
+	}
+	for f := event.Read; f >= event.FS; f-- {
+		if !asked[f] {
+			t.Errorf("no scenario asks for %v", f)
 		}
 	}
 	m := machine.Native(1)
