@@ -66,6 +66,9 @@ func (w *World) Empty() error {
 	if err := w.Process.Empty(); err != nil {
 		return err
 	}
+	if err := w.Bus.Empty(); err != nil {
+		return err
+	}
 	return w.Files.Empty()
 }
 

@@ -43,3 +43,21 @@ func (d *Buffered) audit() error {
 	}
 	return nil
 }
+
+// Empty says what is on the bus when all devices have been released, and no thread runs any
+// more; nil if nothing is: who looks a device up must not find one that is gone.
+//
+//go:norace
+func (b *Bus) Empty() error {
+	for _, r := range [...]*registry{&b.keyboards, &b.channels} {
+		for slot, d := range r.units {
+			if d != nil {
+				return fmt.Errorf("B4: everything is closed, and device %d is looked up", slot)
+			}
+		}
+	}
+	if b.reader != nil {
+		return fmt.Errorf("B4: everything is closed, and the log is open")
+	}
+	return nil
+}

@@ -54,6 +54,27 @@ func TestBufferedAuditsFind(t *testing.T) {
 	}
 }
 
+// What is on the bus when all has been closed is found.
+func TestBusEmptyFinds(t *testing.T) {
+	m := machine.Native(1)
+	td := m.Attach("test", 0)
+	defer td.Detach()
+	for _, of := range []event.Device{event.Keyboard, event.Record, event.Log} {
+		b := NewBus(kqueue.New(m, strategies.All[0].New(m)))
+		d, err := b.Open(td, of)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Empty(); err == nil || !strings.HasPrefix(err.Error(), "B4:") {
+			t.Errorf("with a %v there is %v", of, err)
+		}
+		d.Release(td)
+		if err := b.Empty(); err != nil {
+			t.Errorf("without the %v there is %v", of, err)
+		}
+	}
+}
+
 // Of many events that come to an event device at once the last few make a difference,
 // and so it is as if they had come one by one.
 func TestMarkersOfMany(t *testing.T) {
