@@ -16,59 +16,59 @@ import (
 type row struct {
 	in, out buffer
 	goes    syscall.Errno // what it answers when it has been unplugged; 0: it cannot be
-	takes   []event.Control
+	can     []event.Control
 	alone   bool // no second can be open
 }
 
 // A buffer is what a device holds in one direction. One of no units is none.
 type buffer struct {
-	unit int64 // bytes of what the other side brings, or takes, at once
-	most int64 // units
-	mark int64 // bytes there must be, or room for so many, before who sets no mark is told
-	full full
-	read read
+	unit  int64 // bytes of what the other side brings, or takes, at once
+	most  int64 // units
+	mark  int64 // bytes there must be, or room for so many, before who sets no mark is told
+	full  overflow
+	takes taking
 }
 
 func (b *buffer) bytes() int64 { return b.unit * b.most }
 
-// Full is what becomes of what comes and finds no room.
-type full uint8
+// An overflow is what becomes of what comes and finds no room.
+type overflow uint8
 
 const (
-	newestLost full = iota
-	notTaken        // the other side keeps it
-	oldestLost      // and it has the place
-	allLost         // with all that was there, and one unit says so
-	passedOn        // there is nothing that could be full: what is written is gone at once
+	newestLost overflow = iota
+	notTaken            // the other side keeps it
+	oldestLost          // and it has the place
+	allLost             // with all that was there, and one unit says so
+	passedOn            // there is nothing that could be full: what is written is gone at once
 )
 
-// Read is what a read takes.
-type read uint8
+// A taking is what a read takes.
+type taking uint8
 
 const (
-	bytes  read = iota // as many bytes as there are
-	events             // as many units as there are; nobody can ask for less than one
-	packet             // bytes of one unit; the rest can be read
-	whole              // one unit; the rest is lost
+	anyBytes   taking = iota // as many bytes as there are
+	wholeUnits               // as many units as there are; nobody can ask for less than one
+	partOfOne                // bytes of one unit; the rest can be read
+	oneWhole                 // one unit; the rest is lost
 )
 
 var rows = [...]row{
-	event.Mouse:    {in: buffer{unit: 8, most: 128, mark: 1}, takes: []event.Control{event.Flush}},
+	event.Mouse:    {in: buffer{unit: 8, most: 128, mark: 1}, can: []event.Control{event.Flush}},
 	event.PSM:      {in: buffer{unit: 4, most: 240, mark: 1}},
 	event.Keyboard: {in: buffer{unit: 1, most: 512, mark: 1}, goes: syscall.ENXIO},
-	event.USB:      {in: buffer{unit: 64, most: 16, mark: 1, full: notTaken, read: packet}, out: buffer{unit: 64, most: 16, mark: 64}, goes: syscall.ENXIO},
-	event.Record:   {in: buffer{unit: 1, most: 4096, mark: 512}, goes: syscall.ENXIO, takes: []event.Control{event.Lowat, event.Flush}},
-	event.Play:     {out: buffer{unit: 1, most: 4096, mark: 512}, goes: syscall.ENXIO, takes: []event.Control{event.Lowat, event.Flush}},
+	event.USB:      {in: buffer{unit: 64, most: 16, mark: 1, full: notTaken, takes: partOfOne}, out: buffer{unit: 64, most: 16, mark: 64}, goes: syscall.ENXIO},
+	event.Record:   {in: buffer{unit: 1, most: 4096, mark: 512}, goes: syscall.ENXIO, can: []event.Control{event.Lowat, event.Flush}},
+	event.Play:     {out: buffer{unit: 1, most: 4096, mark: 512}, goes: syscall.ENXIO, can: []event.Control{event.Lowat, event.Flush}},
 	event.Midi:     {in: buffer{unit: 1, most: 128, mark: 1}, out: buffer{unit: 1, most: 128, mark: 65}, goes: syscall.ENXIO},
-	event.Evdev:    {in: buffer{unit: 24, most: 64, mark: 1, full: allLost, read: events}, goes: syscall.ENODEV},
-	event.Devctl:   {in: buffer{unit: 32, most: 64, mark: 1, full: oldestLost, read: whole}},
+	event.Evdev:    {in: buffer{unit: 24, most: 64, mark: 1, full: allLost, takes: wholeUnits}, goes: syscall.ENODEV},
+	event.Devctl:   {in: buffer{unit: 32, most: 64, mark: 1, full: oldestLost, takes: oneWhole}},
 	event.Log:      {in: buffer{unit: 1, most: 1024, mark: 1, full: oldestLost}, alone: true},
-	event.Tap:      {in: buffer{unit: 60, most: 50, mark: 1, read: whole}, out: wire, goes: syscall.ENXIO, takes: []event.Control{event.Up}},
-	event.Tun:      {in: buffer{unit: 40, most: 50, mark: 1, read: whole}, out: wire, goes: syscall.ENXIO, takes: []event.Control{event.Up}},
+	event.Tap:      {in: buffer{unit: 60, most: 50, mark: 1, takes: oneWhole}, out: network, goes: syscall.ENXIO, can: []event.Control{event.Up}},
+	event.Tun:      {in: buffer{unit: 40, most: 50, mark: 1, takes: oneWhole}, out: network, goes: syscall.ENXIO, can: []event.Control{event.Up}},
 }
 
-// wire is what an interface writes to: the network, in packets of so many bytes at most.
-var wire = buffer{unit: 16384, most: 1, mark: 1, full: passedOn}
+// network is what an interface writes to: the network, in packets of so many bytes at most.
+var network = buffer{unit: 16384, most: 1, mark: 1, full: passedOn}
 
 // A hardware is what becomes of a row when it has been made.
 type hardware struct {
@@ -265,19 +265,19 @@ func (x rowed) act(s *State, n int32, w *Work, op *event.Op) {
 // readUnits takes what a read of so many bytes takes.
 func (f *file) readUnits(b *buffer, w *Work, want int64) {
 	took, lost := min(want, f.level), int64(0)
-	switch b.read {
-	case events:
+	switch b.takes {
+	case wholeUnits:
 		took -= took % b.unit
-	case packet:
+	case partOfOne:
 		took = min(took, f.level-(b.held(f.level)-1)*b.unit)
-	case whole:
+	case oneWhole:
 		took = min(took, b.unit)
 		lost = b.unit - took
 	}
 	switch {
 	case want == 0:
 		w.ends(0)
-	case b.read == events && want < b.unit:
+	case b.takes == wholeUnits && want < b.unit:
 		w.fails(syscall.EINVAL)
 	case f.level == 0:
 		w.fails(syscall.EAGAIN)
@@ -336,7 +336,7 @@ func (s *State) ends(n int32, why syscall.Errno) {
 // that such a device has.
 func (s *State) controls(n int32, w *Work, op *event.Op) {
 	f, r := &s.files[n], s.row(n)
-	if !slices.Contains(r.takes, op.Control) {
+	if !slices.Contains(r.can, op.Control) {
 		w.fails(syscall.ENOTTY)
 		return
 	}

@@ -11,7 +11,7 @@ import (
 // of what knotes return is what was sent, no more and no less.
 //
 // What becomes of a signal is said here for one thread, which takes at once what it does
-// not block. Where there are several, which of them takes it is open: see AnyThread.
+// not block. Where there are several, which of them takes it is open: see [MayTake].
 
 const (
 	unblockable = event.Sigset(1<<(syscall.SIGKILL-1) | 1<<(syscall.SIGSTOP-1))
