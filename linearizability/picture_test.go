@@ -122,7 +122,7 @@ func TestPicture(t *testing.T) {
 }
 
 // alone is how rules begin that no projection shows.
-var alone = []string{"an event appears", "a call that waits", "a poll fails only"}
+var alone = []string{"an event appears", "a call that waits", "a poll fails only", "a wait is interrupted by a signal", "no signal lost"}
 
 // checkOrder: the numbers go up from 1 as one reads down, what does not fit comes
 // after all of them, and each is on a bar in the lane of its thread.

@@ -127,8 +127,11 @@ func (b *rows) finish() []row {
 			r.Bars = append(r.Bars, bar{Lane: lane, Stuck: b.stuck[call],
 				Begins: own && r.kind == calls || whole, Ends: own && r.kind == returns || whole})
 		}
-		if r.kind == returns || r.kind == entire {
-			r.Stuck = b.alone && b.stuck[r.call]
+		over := r.kind == returns || r.kind == entire
+		if b.alone && b.stuck[r.call] && (over || b.h[r.call].Return == Never) {
+			r.Stuck = true
+		}
+		if over {
 			delete(open, r.Lane)
 		}
 	}
