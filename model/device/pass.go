@@ -140,7 +140,8 @@ func (p *Pass) lowest() uint8 {
 }
 
 // Read takes the replies that b has room for, and returns how many bytes those are; an
-// empty b has room for none. Tags become free, which is news to who wants to write.
+// empty b has room for none. Tags become free, which is news to who wants to write, unless
+// the device is unplugged.
 //
 // Errors: EINVAL if b has no room for one reply; EAGAIN if there is none; ENXIO if there
 // is none and the device is unplugged; EBADF once it is released.
@@ -161,7 +162,9 @@ func (p *Pass) Read(td *machine.Thread, b []byte) (n int, err error) {
 			copy(b[n:], p.replies[p.done.cut(0)][:])
 			n += PassCommand
 		}
-		p.writers.Post(td, 0)
+		if !p.absent { // else there is no room for anybody
+			p.writers.Post(td, 0)
+		}
 	}
 	td.Commit(event.Acted)
 	p.readers.Exit(td)

@@ -145,6 +145,7 @@ func TestPassUnplugged(t *testing.T) {
 		if _, err := p.Read(l.td, command(0, 1)); err != syscall.ENXIO {
 			t.Errorf("a read of what is gone: %v, want ENXIO", err)
 		}
+		l.expect() // the end has been told of, and no room has come
 	})
 }
 

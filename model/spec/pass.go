@@ -156,7 +156,7 @@ func (f *file) complete(all string) {
 	f.replies += all
 }
 
-// readReplies takes whole replies; each makes room for a command.
+// readReplies takes whole replies; each makes room for a command, while there is a device.
 func (s *State) readReplies(n int32, w *Work, bytes int64) {
 	f := &s.files[n]
 	switch {
@@ -170,7 +170,9 @@ func (s *State) readReplies(n int32, w *Work, bytes int64) {
 		took := min(bytes/passCommand, int64(len(f.replies)))
 		f.replies = f.replies[took:]
 		w.ends(took * passCommand)
-		s.postTo(only(n), event.WriteSide, 0)
+		if !f.absent {
+			s.postTo(only(n), event.WriteSide, 0)
+		}
 	}
 }
 
