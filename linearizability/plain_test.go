@@ -16,7 +16,7 @@ import (
 	"github.com/kqlab/kqlab/model/spec"
 )
 
-var plainRuns = flag.Int("linearizability.plain", 0, "random histories to compare with porcupine alone; by default 100000, under the race detector and with -short 3000")
+var plainRuns = flag.Int("linearizability.plain", 0, "random histories to compare with porcupine alone; by default 25000, under the race detector and with -short 3000")
 
 // plain is porcupine with nothing between it and the specification: each call is
 // one step. It serves for histories whose calls are one: a change with
@@ -168,7 +168,7 @@ func TestPlain(t *testing.T) {
 	case testing.Short() || linearizability.RaceEnabled:
 		n = 3000
 	default:
-		n = 100_000
+		n = 25_000
 	}
 	const shards = 4
 	var right, wrong, replayed atomic.Int64
