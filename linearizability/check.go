@@ -40,7 +40,9 @@ type Finding struct {
 	Rule    string // the sentence that it breaks; of what is undecided, why
 	Parts   int    // the size of the projection
 	key     key
-	drawn   bool // a projection, which there is a picture of
+	drawn   bool   // a projection, which there is a picture of
+	at      int    // the index of the record that shows it, if it is not drawn
+	allowed string // what that may answer, with code between backticks; "" if the rule says so
 }
 
 // String returns the finding as one line.
@@ -143,8 +145,9 @@ func project(h History, o Options, begin time.Time) *Report {
 func (r *Report) signals() {
 	for i := range r.history {
 		if r.history[i].signaled() {
-			r.history.signals(func(rec *Record, rule string) {
-				r.found(Finding{Verdict: Violation, Where: rec.Op.String() + " => " + rec.Result.String(), Rule: rule})
+			r.history.signals(func(at int, rule, allowed string) {
+				rec := &r.history[at]
+				r.found(Finding{Verdict: Violation, Where: rec.Op.String() + " => " + rec.Result.String(), Rule: rule, at: at, allowed: allowed})
 			})
 			return
 		}
@@ -194,9 +197,9 @@ func (r *Report) count() {
 			without[g] = without[g] || spec.Unit(rec.Op.Device) == 0
 		}
 	}
-	for _, rec := range r.plan.h {
+	for i, rec := range r.plan.h {
 		wrong := func(rule string) {
-			r.found(Finding{Verdict: Violation, Where: rec.Op.String() + " => " + rec.Result.String(), Rule: rule})
+			r.found(Finding{Verdict: Violation, Where: rec.Op.String() + " => " + rec.Result.String(), Rule: rule, at: i})
 		}
 		seen := map[key]bool{}
 		for _, kev := range rec.Result.Events {
@@ -226,9 +229,9 @@ func (r *Report) count() {
 			bytes[g] += rec.Result.N * unit[g]
 		}
 	}
-	for _, rec := range r.plan.h {
+	for i, rec := range r.plan.h {
 		if g := r.plan.groups.of(rec.Op.FD); reads(rec.Op.Call) && bytes[g] < 0 && !without[g] {
-			r.found(Finding{Verdict: Violation, Where: rec.Op.String(), Rule: fmt.Sprintf("conservation: %d bytes more were read than written", -bytes[g])})
+			r.found(Finding{Verdict: Violation, Where: rec.Op.String(), Rule: fmt.Sprintf("conservation: %d bytes more were read than written", -bytes[g]), at: i})
 			bytes[g] = 0
 		}
 	}

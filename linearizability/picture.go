@@ -1,6 +1,7 @@
 package linearizability
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
 	"html"
@@ -41,7 +42,7 @@ type picture struct {
 	Others        []Finding  // not more than listed
 	More          int        // others
 	Elsewhere     int        // calls that are left out
-	Porcupine     string     // a page of its own; "" if no projection is drawn
+	Porcupine     string     // a page of its own; "" if no projection is drawn, since nothing was searched
 }
 
 // A why is one call that does not fit, and why not.
@@ -164,21 +165,14 @@ func (v *view) knows(s state) []string {
 
 // point fills in a finding that a record shows by itself: that is marked.
 func (p *picture) point(h History, f Finding) {
-	var shown []int
-	stuck := map[int]bool{}
+	shown := make([]int, len(h))
 	for i := range h {
-		rec := &h[i]
-		shown = append(shown, i)
-		// Records with the same text are wrong alike.
-		if f.Where != rec.Op.String() && f.Where != rec.Op.String()+" => "+rec.Result.String() {
-			continue
-		}
-		if stuck[i] = true; len(p.Whys) < 3 {
-			p.Whys = append(p.Whys, why{Thread: rec.Thread, Call: rec.Op.String(), Answer: rec.answer(), Allowed: f.Rule})
-		}
+		shown[i] = i
 	}
-	p.Read = "No order of the calls is needed to see it: what is marked ✗ is wrong by itself."
-	b := newRows(h, shown, stuck)
+	rec := &h[f.at]
+	p.Whys = []why{{Thread: rec.Thread, Call: rec.Op.String(), Answer: rec.answer(), Allowed: cmp.Or(f.allowed, f.Rule)}}
+	p.Read = "What is marked ✗ is wrong in whatever order the calls took effect."
+	b := newRows(h, shown, map[int]bool{f.at: true})
 	b.until(Never)
 	b.alone = true
 	p.lay(b, 0)

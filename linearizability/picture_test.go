@@ -110,12 +110,15 @@ func TestPicture(t *testing.T) {
 				t.Errorf("<%s> loads something, or runs", e.name)
 			}
 		}
-		frames := slices.DeleteFunc(all, func(e *element) bool { return e.name != "iframe" })
+		frames := slices.DeleteFunc(slices.Clone(all), func(e *element) bool { return e.name != "iframe" })
 		if slices.ContainsFunc(alone, func(begin string) bool { return strings.HasPrefix(rule, begin) }) {
 			if len(frames) != 0 {
 				t.Error("there is a picture of porcupine's")
 			}
-		} else if len(frames) != 1 || !strings.Contains(frames[0].attrs["srcdoc"], "? render(data) :") || frames[0].attrs["sandbox"] != "allow-scripts" {
+			if got := with(all, "unsearched"); len(got) != 1 || !strings.Contains(got[0].text, "no picture of porcupine") {
+				t.Error("it is not said that there is no picture of porcupine's")
+			}
+		} else if len(with(all, "unsearched")) != 0 || len(frames) != 1 || !strings.Contains(frames[0].attrs["srcdoc"], "? render(data) :") || frames[0].attrs["sandbox"] != "allow-scripts" {
 			t.Error("porcupine's picture is not there, or not in a frame that has no more than scripts")
 		}
 	})

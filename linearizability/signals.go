@@ -1,7 +1,9 @@
 package linearizability
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/kqlab/kqlab/model/event"
@@ -25,29 +27,60 @@ const (
 	signalLost = "no signal lost: a wait whose mask lets a pending signal through is interrupted by it"
 )
 
-// signals calls wrong with what is wrong with the signals of a history.
-func (h History) signals(wrong func(rec *Record, rule string)) {
-	var waits []*Record
-	for i := range h {
-		r := &h[i]
-		if interrupted(r) {
-			waits = append(waits, r)
-		}
-	}
+// signals calls wrong with what is wrong with the signals of a history: the index of the
+// record that shows it, the rule, and what is allowed there.
+func (h History) signals(wrong func(at int, rule, allowed string)) {
 	sent := h.sendings()
 	takers := make([]*Record, len(sent)) // of each, the wait that it accounts for
-	for _, r := range waits {
-		if !h.accountsFor(r, sent, takers, make([]bool, len(sent))) {
-			wrong(r, causeless)
+	for i := range h {
+		if r := &h[i]; interrupted(r) && !h.accountsFor(r, sent, takers, make([]bool, len(sent))) {
+			wrong(i, causeless, h.noCause(r, sent, takers))
 		}
 	}
 	for i := range h {
 		r := &h[i]
-		if r.Result.Pending && r.Op.Masked && slices.ContainsFunc(sent, func(k sending) bool { return h.lost(k, r) }) {
-			wrong(r, signalLost)
+		if !r.Result.Pending || !r.Op.Masked {
+			continue
+		}
+		if k := slices.IndexFunc(sent, func(k sending) bool { return h.lost(k, r) }); k >= 0 {
+			wrong(i, signalLost, fmt.Sprintf("only `EINTR`, by %v, of which no other call can have taken the signal", sent[k]))
 		}
 	}
 }
+
+// String returns who has sent a signal, with code between backticks.
+func (k sending) String() string { return fmt.Sprintf("`%v` of thread %d", k.rec.Op, k.rec.Thread) }
+
+// noCause says what is allowed in the place of wait r, which no signal accounts for, and
+// why none does.
+func (h History) noCause(r *Record, sent []sending, takers []*Record) string {
+	var whys []string
+	for i, k := range sent {
+		why := ""
+		switch {
+		case k.rec.Call >= r.Return:
+			why = fmt.Sprintf("%v began when this call had returned", k)
+		case !spec.MayTake(k.sig, h.waitMask(r)):
+			why = fmt.Sprintf("the signal of %v is blocked here", k)
+		case !h.mayInterrupt(k.sig, r.Return):
+			why = fmt.Sprintf("the signal of %v is ignored", k)
+		case takers[i] != nil:
+			why = fmt.Sprintf("the signal of %v has ended `%v` of thread %d", k, takers[i].Op, takers[i].Thread)
+		}
+		if !slices.Contains(whys, why) {
+			whys = append(whys, why)
+		}
+	}
+	switch n := len(whys); {
+	case n == 0:
+		whys = []string{"no signal was sent to the process"}
+	case n > named:
+		whys = append(whys[:named], fmt.Sprintf("likewise %d more", n-named))
+	}
+	return "anything but `EINTR`: " + strings.Join(whys, ", ")
+}
+
+const named = 3 // signals that it is said of why they are not the cause
 
 // signaled reports whether a history has anything that signals looks at.
 func (rec *Record) signaled() bool {
