@@ -12,10 +12,13 @@ func TestSignaled(t *testing.T) {
 		return func(m *Machine) func() error {
 			var word Uint32
 			wcs := [2]WaitChan{{Name: "a"}, {Name: "b"}}
-			tds := make([]*Thread, 1)
+			var mu Mutex
+			var waits *Thread // guarded by mu
 			m.Go("waits", 0, func(td *Thread) {
 				td.Catch(&word)
-				tds[0] = td
+				mu.Lock(td)
+				waits = td
+				mu.Unlock(td)
 				for i := 0; ; i++ {
 					if !asks && td.Signaled() {
 						return
@@ -29,16 +32,17 @@ func TestSignaled(t *testing.T) {
 				}
 			})
 			m.Go("sends", 1, func(td *Thread) {
+				td.Wakeup(&wcs[0]) // it may be on its way from the one to the other
 				word.Store(td, 1)
-				if to := tds[0]; to != nil { // else it has not begun, and will ask first
+				mu.Lock(td)
+				to := waits
+				mu.Unlock(td)
+				if to != nil { // else it has not begun, and will ask first
 					td.Unsleep(to)
 				}
 			})
 			return nil
 		}
-	}
-	if raceEnabled {
-		t.Skip("tds is nothing that the machine knows")
 	}
 	none(t, explore(t, 500, 2, told(true)))
 	if errs := explore(t, 500, 2, told(false)); len(errs) == 0 {

@@ -27,9 +27,11 @@ func (td *Thread) Interlock(wc *WaitChan) {
 	td.Uninterlock()
 	td.armed = true
 	if was := td.wchan.Load(); was != wc { // most threads sleep where they slept before
-		if was == nil || td.vm != nil {
+		// While was.mu is held nobody can take td to be queued there: see unsleep. On a
+		// virtual machine nobody can anyway, but the race detector does not know it.
+		if was == nil || td.vm != nil && !raceEnabled {
 			td.wchan.Store(wc)
-		} else { // while it is held nobody can take td to be queued there: see unsleep
+		} else {
 			was.mu.Lock()
 			td.wchan.Store(wc)
 			was.mu.Unlock()
