@@ -24,7 +24,7 @@ type sending struct {
 
 const (
 	causeless  = "a wait is interrupted by a signal, each of which is taken once"
-	signalLost = "no signal lost: a wait whose mask lets a pending signal through is interrupted by it"
+	signalLost = "no signal lost: a wait that lets a pending signal through is interrupted by it"
 )
 
 // signals calls wrong with what is wrong with the signals of a history: the index of the
@@ -39,7 +39,7 @@ func (h History) signals(wrong func(at int, rule, allowed string)) {
 	}
 	for i := range h {
 		r := &h[i]
-		if !r.Result.Pending || !r.Op.Masked {
+		if !sleeps(r) {
 			continue
 		}
 		if k := slices.IndexFunc(sent, func(k sending) bool { return h.lost(k, r) }); k >= 0 {
@@ -50,6 +50,15 @@ func (h History) signals(wrong func(at int, rule, allowed string)) {
 
 // String returns who has sent a signal, with code between backticks.
 func (k sending) String() string { return fmt.Sprintf("`%v` of thread %d", k.rec.Op, k.rec.Thread) }
+
+// after returns an instant after which the signal was sent: its sender has called, and has
+// found the process if its commit points say so.
+func (k sending) after() int64 {
+	if s := k.rec.Steps; len(s) > 0 && s[0].Step == event.Found {
+		return s[0].At
+	}
+	return k.rec.Call
+}
 
 // noCause says what is allowed in the place of wait r, which no signal accounts for, and
 // why none does.
@@ -84,7 +93,12 @@ const named = 3 // signals that it is said of why they are not the cause
 
 // signaled reports whether a history has anything that signals looks at.
 func (rec *Record) signaled() bool {
-	return rec.Result.Errno == syscall.EINTR || rec.Result.Pending && rec.Op.Masked
+	return rec.Result.Errno == syscall.EINTR || sleeps(rec)
+}
+
+// sleeps reports whether a call waits at the end, as a signal may find it.
+func sleeps(rec *Record) bool {
+	return rec.Result.Pending && rec.Op.Wait == event.Forever && spec.Interruptible(rec.Op)
 }
 
 // sendings returns the signals that have come to the process. Who ends sends SIGCHLD, and
@@ -141,14 +155,20 @@ func (h History) mayInterrupt(sig int, until int64) bool {
 }
 
 // lost reports whether wait r, which sleeps at the end, is the only one who could have
-// taken a signal that was sent: no thread lets it through from then on but while it waits
-// with a mask, and no such wait was interrupted. It need not have been sent during r: that
-// one which was before, and is pending, ends the wait is what the mask is for.
+// taken a signal that was sent, or is one of several: no other thread lets it through from
+// then on but while it waits with a mask, and no such wait was interrupted. If r has a mask
+// it need not have been sent during r: that one which was before, and is pending, ends the
+// wait is what the mask is for. If not, and that of the thread lets it through, it may have
+// been taken on the way into the wait, unless a commit point says that it was under way:
+//
+//	calls select; takes the signal, sleeps      kill 1 2
+//	calls select; looks for descriptor 0        kill 1 2: select must end
 func (h History) lost(k sending, r *Record) bool {
-	if !k.sure || !spec.MayTake(k.sig, r.Op.Sigs) || !h.interruptsFor(k) {
+	if !k.sure || !spec.MayTake(k.sig, h.waitMask(r)) || !h.interruptsFor(k) {
 		return false
 	}
 	blocks := map[int]event.Sigset{} // by threads
+	within := map[int]bool{}         // threads that were in their last wait, and are
 	for i := range h {
 		o := &h[i]
 		mask, met := blocks[o.Thread]
@@ -156,6 +176,7 @@ func (h History) lost(k sending, r *Record) bool {
 			mask = blocks[setup]
 		}
 		blocks[o.Thread] = mask
+		within[o.Thread] = sleeps(o) && len(o.Steps) > 0 && o.Steps[0].At < k.after()
 		switch after := o.Return >= k.rec.Call; {
 		case o.Op.Call == event.CallSigmask && o.Result.Errno == 0:
 			now := spec.NewMask(mask, o.Op)
@@ -168,7 +189,7 @@ func (h History) lost(k sending, r *Record) bool {
 		}
 	}
 	for thread, mask := range blocks {
-		if (thread != setup || k.rec.Thread == setup) && spec.MayTake(k.sig, mask) {
+		if (thread != setup || k.rec.Thread == setup) && !within[thread] && spec.MayTake(k.sig, mask) {
 			return false
 		}
 	}
