@@ -83,7 +83,7 @@ func TestReduce(t *testing.T) {
 				t.Errorf("ended: %v, after %d executions and %d words", got.Ended, got.Executions, told)
 			}
 			times := 1000
-			if testing.Short() {
+			if testing.Short() || raceEnabled { // the same execution races, or does not
 				times = 50
 			}
 			replays(t, got.Failure, x.Options, r.Finding.Property, times)

@@ -39,8 +39,11 @@ func corpus(t testing.TB) map[string]*script.Script {
 // an interleaving of its own.
 func TestCorpus(t *testing.T) {
 	rounds := 100
-	if testing.Short() {
+	switch {
+	case testing.Short():
 		rounds = 25
+	case raceEnabled: // which does not ask for the one interleaving in which two threads meet
+		rounds = 40
 	}
 	for name, s := range corpus(t) {
 		if len(s.Doc) < 2 || !strings.Contains(strings.Join(s.Doc, " "), "Look at: ") {

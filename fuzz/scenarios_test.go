@@ -16,8 +16,11 @@ import (
 // it is for, and has more than one outcome, or it shows nothing.
 func TestScenarios(t *testing.T) {
 	each := 300
-	if testing.Short() {
+	switch {
+	case testing.Short():
 		each = 60
+	case raceEnabled: // some times slower, and sees a race on any schedule
+		each = 100
 	}
 	for _, name := range fuzz.Scenarios() {
 		s, err := fuzz.Scenario(name)
