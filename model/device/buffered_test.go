@@ -1,7 +1,6 @@
 package device_test
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -13,8 +12,6 @@ import (
 	"github.com/kqlab/kqlab/model/event"
 	"github.com/kqlab/kqlab/model/kqueue"
 	"github.com/kqlab/kqlab/model/machine"
-	"github.com/kqlab/kqlab/model/machine/sched"
-	"github.com/kqlab/kqlab/strategies"
 )
 
 // A bufferedLab is a lab with one device on a descriptor, all of whose conditions are
@@ -504,52 +501,31 @@ func TestBufferedAllocations(t *testing.T) {
 // An execution with every device allocates nothing on a machine that is used again, and
 // finds what it makes as new.
 func TestBufferedFromStock(t *testing.T) {
-	for _, s := range strategies.All {
-		t.Run(s.Name, func(t *testing.T) {
-			m := machine.Virtual(2, sched.NewRandom(1))
-			defer m.Abandon()
-			strategy := s.New(m)
-			k := kqueue.New(m, strategy)
-			bus := device.NewBus(k)
-			b := make([]byte, 1<<14)
-			var err error
-			all := func(td *machine.Thread) {
-				for i := range bufferedFacts {
-					f := &bufferedFacts[i]
-					d, e := bus.Open(td, f.of)
-					if err = errors.Join(err, e); e != nil {
-						return
-					}
-					if n, e := d.Read(td, b); f.in > 0 && (n != 0 || e != syscall.EAGAIN) {
-						err = fmt.Errorf("a new %v is read: %d, %v", f.of, n, e)
-					}
-					if n, _ := d.Output(td, 1); n != 0 {
-						err = fmt.Errorf("a new %v has something to go out", f.of)
-					}
-					d.Input(td, f.in)
-					d.Write(td, b)
-					d.Read(td, b[:1])
-					if i%2 == 0 {
-						d.Unplug(td)
-					}
-					d.Release(td)
+	fromStock(t, 50, func(k *kqueue.Kernel) (func(td *machine.Thread) error, func()) {
+		bus := device.NewBus(k)
+		b := make([]byte, 1<<14)
+		return func(td *machine.Thread) error {
+			for i := range bufferedFacts {
+				f := &bufferedFacts[i]
+				d, err := bus.Open(td, f.of)
+				if err != nil {
+					return err
 				}
+				if n, err := d.Read(td, b); f.in > 0 && (n != 0 || err != syscall.EAGAIN) {
+					return fmt.Errorf("a new %v is read: %d, %v", f.of, n, err)
+				}
+				if n, _ := d.Output(td, 1); n != 0 {
+					return fmt.Errorf("a new %v has something to go out", f.of)
+				}
+				d.Input(td, f.in)
+				d.Write(td, b)
+				d.Read(td, b[:1])
+				if i%2 == 0 {
+					d.Unplug(td)
+				}
+				d.Release(td)
 			}
-			n := allocations(50, func() {
-				m.Go("all", 0, all)
-				if e := m.Run(); e != nil || err != nil {
-					t.Fatal(e, err)
-				}
-				if !m.Reset() {
-					t.Fatal("the machine cannot be used again")
-				}
-				strategy.(kqueue.Resetter).Reset()
-				k.Reset()
-				bus.Reset()
-			})
-			if n != 0 {
-				t.Errorf("%v allocations an execution", n)
-			}
-		})
-	}
+			return nil
+		}, bus.Reset
+	})
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/kqlab/kqlab/model/event"
 	"github.com/kqlab/kqlab/model/kqueue"
 	"github.com/kqlab/kqlab/model/machine"
+	"github.com/kqlab/kqlab/model/machine/sched"
 	"github.com/kqlab/kqlab/model/proc"
 	"github.com/kqlab/kqlab/strategies"
 )
@@ -159,4 +160,36 @@ func allocations(runs int, f func()) (least float64) {
 		}
 	}
 	return least
+}
+
+// fromStock fails the test, under a strategy, if an execution on a machine that is used
+// again allocates anything, or goes wrong. begin returns what is executed on a kernel, and
+// what makes new again what it has made there.
+func fromStock(t *testing.T, runs int, begin func(k *kqueue.Kernel) (all func(td *machine.Thread) error, reset func())) {
+	for _, s := range strategies.All {
+		t.Run(s.Name, func(t *testing.T) {
+			m := machine.Virtual(2, sched.NewRandom(1))
+			defer m.Abandon()
+			strategy := s.New(m)
+			k := kqueue.New(m, strategy)
+			all, reset := begin(k)
+			var err error
+			run := func(td *machine.Thread) { err = all(td) }
+			n := allocations(runs, func() {
+				m.Go("all", 0, run)
+				if e := m.Run(); e != nil || err != nil {
+					t.Fatal(e, err)
+				}
+				if !m.Reset() {
+					t.Fatal("the machine cannot be used again")
+				}
+				strategy.(kqueue.Resetter).Reset()
+				k.Reset()
+				reset()
+			})
+			if n != 0 {
+				t.Errorf("%v allocations an execution", n)
+			}
+		})
+	}
 }

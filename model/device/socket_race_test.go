@@ -494,49 +494,28 @@ func TestSocketAllocations(t *testing.T) {
 // An execution with connections allocates nothing on a machine that is used again, and
 // finds what it makes as new.
 func TestSocketsFromStock(t *testing.T) {
-	for _, s := range strategies.All {
-		t.Run(s.Name, func(t *testing.T) {
-			m := machine.Virtual(2, sched.NewRandom(1))
-			defer m.Abandon()
-			strategy := s.New(m)
-			k := kqueue.New(m, strategy)
-			net := device.NewNetwork(k)
-			var err error
-			b := make([]byte, 1000)
-			all := func(td *machine.Thread) {
-				l, _ := net.NewSocket(td, device.Inet, event.Stream)
-				c, _ := net.NewSocket(td, device.Inet, event.Stream)
-				err = errors.Join(l.Listen(td, 80, 1), c.Connect(td, 80))
-				a, e := l.Accept(td)
-				if err = errors.Join(err, e); err != nil {
-					return
-				}
-				if n, e := a.Read(td, b); n != 0 || e != syscall.EAGAIN {
-					err = fmt.Errorf("a new connection is read: %d, %v", n, e)
-				}
-				a.Write(td, b)
-				c.SendOOB(td, b)
-				x, y, _ := device.NewSocketPair(td, k, event.Datagram)
-				x.Write(td, b)
-				for _, s := range [...]*device.Socket{l, c, a, x, y} {
-					s.Release(td)
-				}
+	fromStock(t, 100, func(k *kqueue.Kernel) (func(td *machine.Thread) error, func()) {
+		net := device.NewNetwork(k)
+		b := make([]byte, 1000)
+		return func(td *machine.Thread) error {
+			l, _ := net.NewSocket(td, device.Inet, event.Stream)
+			c, _ := net.NewSocket(td, device.Inet, event.Stream)
+			err := errors.Join(l.Listen(td, 80, 1), c.Connect(td, 80))
+			a, e := l.Accept(td)
+			if err = errors.Join(err, e); err != nil {
+				return err
 			}
-			n := allocations(100, func() {
-				m.Go("all", 0, all)
-				if e := m.Run(); e != nil || err != nil {
-					t.Fatal(e, err)
-				}
-				if !m.Reset() {
-					t.Fatal("the machine cannot be used again")
-				}
-				strategy.(kqueue.Resetter).Reset()
-				k.Reset()
-				net.Reset()
-			})
-			if n != 0 {
-				t.Errorf("%v allocations an execution", n)
+			if n, err := a.Read(td, b); n != 0 || err != syscall.EAGAIN {
+				return fmt.Errorf("a new connection is read: %d, %v", n, err)
 			}
-		})
-	}
+			a.Write(td, b)
+			c.SendOOB(td, b)
+			x, y, _ := device.NewSocketPair(td, k, event.Datagram)
+			x.Write(td, b)
+			for _, s := range [...]*device.Socket{l, c, a, x, y} {
+				s.Release(td)
+			}
+			return nil
+		}, net.Reset
+	})
 }
