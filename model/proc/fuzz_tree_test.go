@@ -113,6 +113,7 @@ func (c *clan) take() map[int]event.Kevent {
 func FuzzProcesses(f *testing.F) {
 	f.Add([]byte{0, 5, 0x71, 0, 1, 0, 2, 7, 0, 2, 3, 2, 2, 7, 0, 7, 0, 4, 2})
 	f.Add([]byte{1, 0, 1, 5, 0xf2, 1, 2, 0, 2, 3, 2, 7, 0, 5, 0xf2, 7, 0, 4, 0, 4, 3})
+	f.Add([]byte{0, 5, 0x71, 0, 1, 7, 0, 2, 2, 1, 2, 7, 0}) // a zombie has nothing to begin
 	f.Add([]byte{2, 5, 0xf1, 0, 1, 0, 2, 0, 3, 0, 4, 0, 1, 7, 0, 6, 1, 2, 2, 7, 0, 7, 0})
 	f.Fuzz(func(t *testing.T, script []byte) {
 		if len(script) == 0 || len(script) > 400 {
@@ -152,7 +153,9 @@ func FuzzProcesses(f *testing.F) {
 				}
 			case what == 1:
 				l.errno("exec", p.Exec(l.td), want)
-				c.tell(pid, event.NoteExec)
+				if want == nil {
+					c.tell(pid, event.NoteExec)
+				}
 			case what == 2:
 				if pid == proc.Init {
 					want = syscall.EPERM
