@@ -34,7 +34,7 @@ func TestAuditUsage(t *testing.T) {
 // carried out, and may show all but a race.
 func TestAuditWithoutDetector(t *testing.T) {
 	if cli.RaceBuild() {
-		t.Skip("this has the race detector")
+		t.Skip("what is said without the race detector is said by a build without it: go test ./cli")
 	}
 	status, stdout, stderr := kqlab(t, "audit", "user")
 	if status != cli.ExitUsage || stdout != "" || !strings.Contains(stderr, "go run -race ./cmd/kqlab audit user") {
